@@ -1,0 +1,649 @@
+//! Events: the one record of a change. The audit log, the watch stream and the directory are three readings of it.
+//!
+//! # The canonical bytes, version 1
+//!
+//! Integers are big-endian, texts are UTF-8 behind a 32-bit length, an option is one byte 0 or 1 and then the value:
+//!
+//! ```text
+//! u8 version = 1 · u64 seq · [16] event id · i64 time (µs since 1970, UTC) · actor · option [16] on behalf of (user)
+//! · option [32] client address (digest) · [16] trace id · u16 kind · the state after, by kind · [32] hash of the event before
+//! ```
+//!
+//! The hash of an event is SHA-256 of these bytes; the first event stands on 32 zero bytes. A personal value (address, name, client
+//! address) stands in them as SHA-256(salt ‖ value) with 16 random bytes of salt; value and salt are kept beside the event, in the
+//! order in which the digests stand, until its person is erased. Hashed history can't be re-shaped: a new layout is a new version beside
+//! this one, and a new kind is a new number.
+
+mod bytes;
+
+use sha2::{Digest as _, Sha256};
+
+use super::clock::Timestamp;
+use super::edition::Edition;
+use super::id::{AccountId, AddressId, EventId, InvitationId, ServiceId, SessionId, TraceId, UserId};
+use super::invitation::Stored;
+use super::policy::Standing;
+use super::privilege::Privilege;
+use super::role::RoleSet;
+use super::scope::ScopeSet;
+use super::token::TokenDigest;
+use bytes::{Reader, Writer};
+
+/// The version of the layout that is written.
+const VERSION: u8 = 1;
+
+/// SHA-256 of an event's bytes.
+pub type Hash = [u8; 32];
+
+/// Bytes that are no event of a known version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes are no event of a known version")]
+pub struct Malformed;
+
+/// A value about a person: its digest is part of history, the value itself can be erased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Personal {
+    /// SHA-256(salt ‖ value).
+    pub digest: [u8; 32],
+    /// The value and its salt, until they are erased.
+    pub known: Option<Salted>,
+}
+
+/// A personal value with what makes its digest unguessable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salted {
+    /// Random.
+    pub salt: [u8; 16],
+    /// The value.
+    pub value: String,
+}
+
+impl Personal {
+    /// Takes a value under a fresh salt.
+    #[must_use]
+    pub fn new(value: &str, salt: [u8; 16]) -> Self {
+        let digest = Sha256::new().chain_update(salt).chain_update(value).finalize().into();
+        Self { digest, known: Some(Salted { salt, value: value.to_owned() }) }
+    }
+
+    /// The value; empty once it was erased.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        self.known.as_ref().map_or("", |known| known.value.as_str())
+    }
+
+    /// Whether the value beside the event is the one that was hashed; an erased one can't be wrong.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.known.as_ref().is_none_or(|known| Self::new(&known.value, known.salt).digest == self.digest)
+    }
+}
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The server itself.
+    Server,
+    /// Nobody who is known: someone who signs up.
+    Anonymous,
+    /// The operator, by the uid on the operators' socket.
+    Operator(u32),
+    /// A user.
+    User(UserId),
+    /// A service.
+    Service(ServiceId),
+}
+
+/// An account after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// Which.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub display_name: String,
+    /// Its time zone.
+    pub timezone: String,
+    /// Whether it is closed.
+    pub closed: bool,
+}
+
+/// Who stands behind an invitation: who last created, edited or resent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grantor {
+    /// The user, if one granted or a service acted for one.
+    pub user: Option<UserId>,
+    /// The service, if one granted. Neither: the operator.
+    pub service: Option<ServiceId>,
+}
+
+/// An invitation after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationState {
+    /// Which.
+    pub invitation: InvitationId,
+    /// Into which account.
+    pub account: AccountId,
+    /// The invited address.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub email: Personal,
+    /// The column offered.
+    pub standing: Standing,
+    /// What is stored of its state.
+    pub state: Stored,
+    /// Who stands behind it.
+    pub grantor: Grantor,
+    /// When it expires.
+    pub expires: Option<Timestamp>,
+    /// How many mails were asked for.
+    pub send_count: u32,
+    /// Who answered it.
+    pub answered_by: Option<UserId>,
+}
+
+/// A membership after a change; the kind says whether it still is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberState {
+    /// In which account.
+    pub account: AccountId,
+    /// Who.
+    pub user: UserId,
+    /// Where they stand, or last stood.
+    pub standing: Standing,
+    /// When they joined.
+    pub joined: Timestamp,
+    /// By which invitation.
+    pub invitation: Option<InvitationId>,
+}
+
+/// A user after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserState {
+    /// Who.
+    pub user: UserId,
+    /// Their confirmed address.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub email: Personal,
+    /// What they are called.
+    pub display_name: Personal,
+    /// Whether they may sign in and have permissions.
+    pub active: bool,
+    /// Whether they are judged as an Admin everywhere.
+    pub super_admin: bool,
+}
+
+/// A session after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionState {
+    /// Which.
+    pub session: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// What its token is known by.
+    pub token: TokenDigest,
+    /// When the password was typed.
+    pub authenticated: Timestamp,
+    /// When it ends at the latest.
+    pub expires: Timestamp,
+}
+
+/// A service after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Which.
+    pub service: ServiceId,
+    /// Its name.
+    pub name: String,
+    /// What it may call.
+    pub scopes: ScopeSet,
+    /// The account that it is bound to.
+    pub account: Option<AccountId>,
+    /// What its token is known by, if it has one.
+    pub token: Option<TokenDigest>,
+    /// The name in its client certificate, if it has one.
+    pub certificate: Option<String>,
+    /// When it stops counting.
+    pub expires: Option<Timestamp>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// What happened, with the full state after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is what its name says; the contract's EventKind describes them")]
+pub enum Change {
+    EditionSet(Edition),
+    AccountCreated(AccountState),
+    AccountUpdated(AccountState),
+    InvitationCreated(InvitationState),
+    InvitationRenewed(InvitationState),
+    InvitationResent(InvitationState),
+    InvitationWithdrawn(InvitationState),
+    InvitationAccepted(InvitationState),
+    InvitationIgnored(InvitationState),
+    MemberJoined(MemberState),
+    MemberPrivilegeChanged(MemberState),
+    MemberRolesAssigned(MemberState),
+    MemberRemoved(MemberState),
+    MemberLeft(MemberState),
+    UserCreated(UserState),
+    SuperAdminGranted(UserState),
+    SuperAdminRevoked(UserState),
+    SessionStarted(SessionState),
+    SessionEnded(SessionState),
+    ServiceCreated(ServiceState),
+    ServiceRevoked(ServiceState),
+}
+
+impl Change {
+    /// The number of its kind: that of the contract's `EventKind`.
+    #[must_use]
+    pub const fn kind(&self) -> u16 {
+        match self {
+            Self::EditionSet(_) => 1,
+            Self::AccountCreated(_) => 10,
+            Self::AccountUpdated(_) => 11,
+            Self::InvitationCreated(_) => 20,
+            Self::InvitationRenewed(_) => 21,
+            Self::InvitationResent(_) => 22,
+            Self::InvitationWithdrawn(_) => 23,
+            Self::InvitationAccepted(_) => 24,
+            Self::InvitationIgnored(_) => 25,
+            Self::MemberJoined(_) => 30,
+            Self::MemberPrivilegeChanged(_) => 31,
+            Self::MemberRolesAssigned(_) => 32,
+            Self::MemberRemoved(_) => 33,
+            Self::MemberLeft(_) => 34,
+            Self::UserCreated(_) => 40,
+            Self::SuperAdminGranted(_) => 41,
+            Self::SuperAdminRevoked(_) => 42,
+            Self::SessionStarted(_) => 50,
+            Self::SessionEnded(_) => 51,
+            Self::ServiceCreated(_) => 60,
+            Self::ServiceRevoked(_) => 61,
+        }
+    }
+
+    /// The account that it concerns.
+    #[must_use]
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::AccountCreated(state) | Self::AccountUpdated(state) => Some(state.account),
+            Self::InvitationCreated(state)
+            | Self::InvitationRenewed(state)
+            | Self::InvitationResent(state)
+            | Self::InvitationWithdrawn(state)
+            | Self::InvitationAccepted(state)
+            | Self::InvitationIgnored(state) => Some(state.account),
+            Self::MemberJoined(state)
+            | Self::MemberPrivilegeChanged(state)
+            | Self::MemberRolesAssigned(state)
+            | Self::MemberRemoved(state)
+            | Self::MemberLeft(state) => Some(state.account),
+            Self::ServiceCreated(state) | Self::ServiceRevoked(state) => state.account,
+            Self::EditionSet(_)
+            | Self::UserCreated(_)
+            | Self::SuperAdminGranted(_)
+            | Self::SuperAdminRevoked(_)
+            | Self::SessionStarted(_)
+            | Self::SessionEnded(_) => None,
+        }
+    }
+
+    /// The user or address that its personal values are about, for erasure.
+    #[must_use]
+    pub fn person(&self) -> Option<[u8; 16]> {
+        match self {
+            Self::InvitationCreated(state)
+            | Self::InvitationRenewed(state)
+            | Self::InvitationResent(state)
+            | Self::InvitationWithdrawn(state)
+            | Self::InvitationAccepted(state)
+            | Self::InvitationIgnored(state) => Some(*state.address.as_bytes()),
+            Self::UserCreated(state) | Self::SuperAdminGranted(state) | Self::SuperAdminRevoked(state) => {
+                Some(*state.user.as_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Self::EditionSet(edition) => to.u8(edition.code()),
+            Self::AccountCreated(state) | Self::AccountUpdated(state) => state.write(to),
+            Self::InvitationCreated(state)
+            | Self::InvitationRenewed(state)
+            | Self::InvitationResent(state)
+            | Self::InvitationWithdrawn(state)
+            | Self::InvitationAccepted(state)
+            | Self::InvitationIgnored(state) => state.write(to),
+            Self::MemberJoined(state)
+            | Self::MemberPrivilegeChanged(state)
+            | Self::MemberRolesAssigned(state)
+            | Self::MemberRemoved(state)
+            | Self::MemberLeft(state) => state.write(to),
+            Self::UserCreated(state) | Self::SuperAdminGranted(state) | Self::SuperAdminRevoked(state) => state.write(to),
+            Self::SessionStarted(state) | Self::SessionEnded(state) => state.write(to),
+            Self::ServiceCreated(state) | Self::ServiceRevoked(state) => state.write(to),
+        }
+    }
+
+    fn read(kind: u16, from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match kind {
+            1 => Self::EditionSet(Edition::from_code(from.u8()?.into()).ok_or(Malformed)?),
+            10 => Self::AccountCreated(AccountState::read(from)?),
+            11 => Self::AccountUpdated(AccountState::read(from)?),
+            20 => Self::InvitationCreated(InvitationState::read(from)?),
+            21 => Self::InvitationRenewed(InvitationState::read(from)?),
+            22 => Self::InvitationResent(InvitationState::read(from)?),
+            23 => Self::InvitationWithdrawn(InvitationState::read(from)?),
+            24 => Self::InvitationAccepted(InvitationState::read(from)?),
+            25 => Self::InvitationIgnored(InvitationState::read(from)?),
+            30 => Self::MemberJoined(MemberState::read(from)?),
+            31 => Self::MemberPrivilegeChanged(MemberState::read(from)?),
+            32 => Self::MemberRolesAssigned(MemberState::read(from)?),
+            33 => Self::MemberRemoved(MemberState::read(from)?),
+            34 => Self::MemberLeft(MemberState::read(from)?),
+            40 => Self::UserCreated(UserState::read(from)?),
+            41 => Self::SuperAdminGranted(UserState::read(from)?),
+            42 => Self::SuperAdminRevoked(UserState::read(from)?),
+            50 => Self::SessionStarted(SessionState::read(from)?),
+            51 => Self::SessionEnded(SessionState::read(from)?),
+            60 => Self::ServiceCreated(ServiceState::read(from)?),
+            61 => Self::ServiceRevoked(ServiceState::read(from)?),
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+/// Who did something, for whom, from where: what a request brings to each of its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Who did it.
+    pub actor: Actor,
+    /// The user for whom a service acted.
+    pub on_behalf_of: Option<UserId>,
+    /// The client's network address, for callers who have one.
+    pub client: Option<String>,
+    /// The request.
+    pub trace: TraceId,
+}
+
+/// One change, in its place in history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// 1 for the first, without gaps.
+    pub seq: u64,
+    /// Its identity.
+    pub id: EventId,
+    /// When; never earlier than the event before.
+    pub time: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// The user for whom a service acted.
+    pub on_behalf_of: Option<UserId>,
+    /// The client's network address.
+    pub client: Option<Personal>,
+    /// The request.
+    pub trace: TraceId,
+    /// What happened.
+    pub change: Change,
+    /// The hash of the event before.
+    pub previous: Hash,
+}
+
+/// An event as it is stored.
+pub struct Encoded {
+    /// The canonical bytes.
+    pub bytes: Vec<u8>,
+    /// Their SHA-256.
+    pub hash: Hash,
+    /// The personal values, in the order of their digests.
+    pub personal: Vec<Personal>,
+}
+
+impl Event {
+    /// Lays it out.
+    #[must_use]
+    pub fn encode(&self) -> Encoded {
+        let mut to = Writer::default();
+        to.u8(VERSION);
+        to.u64(self.seq);
+        to.array(self.id.as_bytes());
+        to.i64(self.time.as_micros());
+        self.actor.write(&mut to);
+        to.option(self.on_behalf_of.as_ref(), |to, user| to.array(user.as_bytes()));
+        to.option(self.client.as_ref(), Writer::personal);
+        to.array(self.trace.as_bytes());
+        to.u16(self.change.kind());
+        self.change.write(&mut to);
+        to.array(&self.previous);
+        let hash = Sha256::digest(&to.bytes).into();
+        Encoded { bytes: to.bytes, hash, personal: to.personal }
+    }
+
+    /// Reads one back, with the personal values that are still there, by slot.
+    pub fn decode(bytes: &[u8], personal: Vec<Option<Salted>>) -> Result<Self, Malformed> {
+        let mut from = Reader::new(bytes, personal);
+        if from.u8()? != VERSION {
+            return Err(Malformed);
+        }
+        let seq = from.u64()?;
+        let id = EventId::from_bytes(from.array()?);
+        let time = Timestamp::from_micros(from.i64()?);
+        let actor = Actor::read(&mut from)?;
+        let on_behalf_of = from.option(|from| from.array().map(UserId::from_bytes))?;
+        let client = from.option(Reader::personal)?;
+        let trace = TraceId::from_bytes(from.array()?);
+        let kind = from.u16()?;
+        let change = Change::read(kind, &mut from)?;
+        let previous = from.array()?;
+        from.end()?;
+        Ok(Self { seq, id, time, actor, on_behalf_of, client, trace, change, previous })
+    }
+}
+
+impl Actor {
+    fn write(self, to: &mut Writer) {
+        match self {
+            Self::Server => to.u8(1),
+            Self::Anonymous => to.u8(2),
+            Self::Operator(uid) => {
+                to.u8(3);
+                to.u32(uid);
+            }
+            Self::User(user) => {
+                to.u8(4);
+                to.array(user.as_bytes());
+            }
+            Self::Service(service) => {
+                to.u8(5);
+                to.array(service.as_bytes());
+            }
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match from.u8()? {
+            1 => Self::Server,
+            2 => Self::Anonymous,
+            3 => Self::Operator(from.u32()?),
+            4 => Self::User(UserId::from_bytes(from.array()?)),
+            5 => Self::Service(ServiceId::from_bytes(from.array()?)),
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+fn write_time(to: &mut Writer, time: Timestamp) {
+    to.i64(time.as_micros());
+}
+
+fn read_time(from: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
+    from.i64().map(Timestamp::from_micros)
+}
+
+fn read_bool(from: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match from.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
+}
+
+fn write_standing(to: &mut Writer, standing: Standing) {
+    to.u8(standing.privilege.code());
+    to.u8(standing.roles.bits());
+}
+
+fn read_standing(from: &mut Reader<'_>) -> Result<Standing, Malformed> {
+    Ok(Standing {
+        privilege: Privilege::from_code(from.u8()?.into()).ok_or(Malformed)?,
+        roles: RoleSet::from_bits(from.u8()?.into()).ok_or(Malformed)?,
+    })
+}
+
+impl AccountState {
+    fn write(&self, to: &mut Writer) {
+        to.array(self.account.as_bytes());
+        to.text(&self.name);
+        to.text(&self.display_name);
+        to.text(&self.timezone);
+        to.u8(self.closed.into());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            account: AccountId::from_bytes(from.array()?),
+            name: from.text()?,
+            display_name: from.text()?,
+            timezone: from.text()?,
+            closed: read_bool(from)?,
+        })
+    }
+}
+
+impl InvitationState {
+    fn write(&self, to: &mut Writer) {
+        to.array(self.invitation.as_bytes());
+        to.array(self.account.as_bytes());
+        to.array(self.address.as_bytes());
+        to.personal(&self.email);
+        write_standing(to, self.standing);
+        to.u8(self.state.code());
+        to.option(self.grantor.user.as_ref(), |to, user| to.array(user.as_bytes()));
+        to.option(self.grantor.service.as_ref(), |to, service| to.array(service.as_bytes()));
+        to.option(self.expires.as_ref(), |to, time| write_time(to, *time));
+        to.u32(self.send_count);
+        to.option(self.answered_by.as_ref(), |to, user| to.array(user.as_bytes()));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            invitation: InvitationId::from_bytes(from.array()?),
+            account: AccountId::from_bytes(from.array()?),
+            address: AddressId::from_bytes(from.array()?),
+            email: from.personal()?,
+            standing: read_standing(from)?,
+            state: Stored::from_code(from.u8()?.into()).ok_or(Malformed)?,
+            grantor: Grantor {
+                user: from.option(|from| from.array().map(UserId::from_bytes))?,
+                service: from.option(|from| from.array().map(ServiceId::from_bytes))?,
+            },
+            expires: from.option(read_time)?,
+            send_count: from.u32()?,
+            answered_by: from.option(|from| from.array().map(UserId::from_bytes))?,
+        })
+    }
+}
+
+impl MemberState {
+    fn write(&self, to: &mut Writer) {
+        to.array(self.account.as_bytes());
+        to.array(self.user.as_bytes());
+        write_standing(to, self.standing);
+        write_time(to, self.joined);
+        to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            account: AccountId::from_bytes(from.array()?),
+            user: UserId::from_bytes(from.array()?),
+            standing: read_standing(from)?,
+            joined: read_time(from)?,
+            invitation: from.option(|from| from.array().map(InvitationId::from_bytes))?,
+        })
+    }
+}
+
+impl UserState {
+    fn write(&self, to: &mut Writer) {
+        to.array(self.user.as_bytes());
+        to.array(self.address.as_bytes());
+        to.personal(&self.email);
+        to.personal(&self.display_name);
+        to.u8(self.active.into());
+        to.u8(self.super_admin.into());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            user: UserId::from_bytes(from.array()?),
+            address: AddressId::from_bytes(from.array()?),
+            email: from.personal()?,
+            display_name: from.personal()?,
+            active: read_bool(from)?,
+            super_admin: read_bool(from)?,
+        })
+    }
+}
+
+impl SessionState {
+    fn write(&self, to: &mut Writer) {
+        to.array(self.session.as_bytes());
+        to.array(self.user.as_bytes());
+        to.array(self.token.as_bytes());
+        write_time(to, self.authenticated);
+        write_time(to, self.expires);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            session: SessionId::from_bytes(from.array()?),
+            user: UserId::from_bytes(from.array()?),
+            token: TokenDigest::from_bytes(from.array()?),
+            authenticated: read_time(from)?,
+            expires: read_time(from)?,
+        })
+    }
+}
+
+impl ServiceState {
+    fn write(&self, to: &mut Writer) {
+        to.array(self.service.as_bytes());
+        to.text(&self.name);
+        to.u8(self.scopes.bits());
+        to.option(self.account.as_ref(), |to, account| to.array(account.as_bytes()));
+        to.option(self.token.as_ref(), |to, token| to.array(token.as_bytes()));
+        to.option(self.certificate.as_ref(), |to, name| to.text(name));
+        to.option(self.expires.as_ref(), |to, time| write_time(to, *time));
+        to.u8(self.revoked.into());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            service: ServiceId::from_bytes(from.array()?),
+            name: from.text()?,
+            scopes: ScopeSet::from_bits(from.u8()?.into()).ok_or(Malformed)?,
+            account: from.option(|from| from.array().map(AccountId::from_bytes))?,
+            token: from.option(|from| from.array().map(TokenDigest::from_bytes))?,
+            certificate: from.option(Reader::text)?,
+            expires: from.option(read_time)?,
+            revoked: read_bool(from)?,
+        })
+    }
+}

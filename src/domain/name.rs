@@ -1,0 +1,167 @@
+//! Names: slugs that machines use, and what people read.
+
+/// Why a text is no slug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 2 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")]
+pub struct InvalidSlug;
+
+/// The name of an account or a service: 2 to 63 of `a-z`, `0-9` and `-`, beginning and ending with a letter or digit, so that it
+/// fits into a path, a host name and a file name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slug(String);
+
+impl Slug {
+    /// Takes a text that is a slug.
+    pub fn parse(text: &str) -> Result<Self, InvalidSlug> {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let edges = !text.starts_with('-') && !text.ends_with('-');
+        if (2..=63).contains(&text.len()) && edges && text.bytes().all(inner) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidSlug)
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Slug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is no display name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDisplayName {
+    /// Nothing, or only spaces.
+    #[error("must not be empty")]
+    Empty,
+    /// More than 80 characters.
+    #[error("must have at most 80 characters")]
+    TooLong,
+    /// Control characters, line ends, or characters that turn the reading direction or hide.
+    #[error("must be one line without control, invisible or direction-changing characters")]
+    Unprintable,
+    /// Reads like a web address: a name stands in mails, where a client would turn it into a link.
+    #[error("must not contain a web address")]
+    WebAddress,
+}
+
+/// What people read of an account or a person: one line of 1 to 80 characters that is safe to stand in a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// Takes a text, without the spaces around it.
+    pub fn parse(text: &str) -> Result<Self, InvalidDisplayName> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidDisplayName::Empty);
+        }
+        if text.chars().count() > 80 {
+            return Err(InvalidDisplayName::TooLong);
+        }
+        if text.chars().any(unprintable) {
+            return Err(InvalidDisplayName::Unprintable);
+        }
+        let lower = text.to_lowercase();
+        if lower.contains("://") || lower.contains("www.") || text.split_whitespace().any(linkable) {
+            return Err(InvalidDisplayName::WebAddress);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A word that a mail client would make a link of: `evil.example`, `evil.example/path`. "St.John" or "J.R." doesn't count.
+fn linkable(word: &str) -> bool {
+    let host = word.split(['/', ':', '?']).next().unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric());
+    let mut labels = host.split('.').rev();
+    let top = labels.next().unwrap_or_default();
+    let rest: Vec<&str> = labels.collect();
+    let domain_like = !rest.is_empty() && rest.iter().all(|label| !label.is_empty());
+    domain_like && top.len() >= 2 && top.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// Why a text is no time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a name of the IANA time zone database such as Europe/Berlin")]
+pub struct UnknownTimezone;
+
+/// A name of the IANA time zone database, spelled as it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timezone(String);
+
+impl Timezone {
+    /// Takes a name that the built-in database knows, in any case.
+    pub fn parse(text: &str) -> Result<Self, UnknownTimezone> {
+        let zone = jiff::tz::TimeZone::get(text).map_err(|_| UnknownTimezone)?;
+        zone.iana_name().map(|name| Self(name.to_owned())).ok_or(UnknownTimezone)
+    }
+
+    /// The zone of an account that named none.
+    #[must_use]
+    pub fn utc() -> Self {
+        Self("UTC".to_owned())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs_fit_into_host_names() {
+        for text in ["acme", "a1", "a-b", &"a".repeat(63)] {
+            assert!(Slug::parse(text).is_ok(), "{text}");
+        }
+        for text in ["", "a", "-ab", "ab-", "Acme", "a_b", "a b", "ä1", &"a".repeat(64)] {
+            assert!(Slug::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_people_are_taken_and_web_addresses_are_not() {
+        for text in ["Ann", "J.R. O'Neill", "St.John", "Ann, Dr.", "李小龍", "Acme Inc.", " Ann "] {
+            assert!(DisplayName::parse(text).is_ok(), "{text}");
+        }
+        for text in ["win at evil.example", "http://x", "WWW.evil.com", "(evil.example/now)", "evil.example:80"] {
+            assert_eq!(DisplayName::parse(text), Err(InvalidDisplayName::WebAddress), "{text}");
+        }
+        for text in ["Ann\nBcc: x", "Ann\u{202e}nnA", "a\u{200b}b"] {
+            assert_eq!(DisplayName::parse(text), Err(InvalidDisplayName::Unprintable), "{text:?}");
+        }
+        assert_eq!(DisplayName::parse("  "), Err(InvalidDisplayName::Empty));
+        assert_eq!(DisplayName::parse(&"x".repeat(81)), Err(InvalidDisplayName::TooLong));
+    }
+
+    #[test]
+    fn time_zones_are_spelled_as_the_database_spells_them() {
+        assert_eq!(Timezone::parse("europe/berlin").map(|zone| zone.as_str().to_owned()), Ok("Europe/Berlin".to_owned()));
+        for text in ["", "Mars/Phobos", "../etc/passwd", "+02:00"] {
+            assert!(Timezone::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The user management service of Circonus Inside.
+
+pub mod domain;
+
+/// The contract: messages, clients and servers generated from `proto/`.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated; the .proto files document it"
+)]
+pub mod proto {
+    tonic::include_proto!("circonus.usermanagement.v1");
+
+    /// The descriptors of the contract with their comments, for reflection and for clients without generated code.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}
