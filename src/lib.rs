@@ -1,6 +1,8 @@
 //! The user management service of Circonus Inside.
 
+pub mod directory;
 pub mod domain;
+pub mod store;
 
 /// The contract: messages, clients and servers generated from `proto/`.
 #[allow(

@@ -47,6 +47,7 @@ create table members (
     -- bit 0 Admin, 1 Alerts, 2 Data, 3 Trending
     roles integer not null default 0 check (roles between 0 and 15),
     joined integer not null,
+    invitation blob references invitations (id),
     version integer not null,
     primary key (account, user)
 ) strict, without rowid;
@@ -109,7 +110,8 @@ create table sign_ups (
     nonce blob not null check (length(nonce) = 16),
     -- 1 open, 2 confirmed, 3 ended
     state integer not null default 1 check (state in (1, 2, 3)),
-    wrong_passwords integer not null default 0,
+    -- how many passwords were tried at its link; counted before each is checked
+    tries integer not null default 0,
     user blob references users (id),
     created integer not null,
     expires integer not null

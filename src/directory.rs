@@ -1,0 +1,368 @@
+//! The answers to "may X do Y in Z?", in memory, always as new as the last commit.
+//!
+//! A [`View`] is one consistent state of everything that permission checks and authentication need. The writer's thread makes the next one
+//! from the events that it has just committed and puts it in place before anybody is answered; readers take the present one without a lock
+//! and never wait for a write. The maps share what didn't change, so the next view costs what changed.
+
+mod load;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::edition::Edition;
+use crate::domain::email::Email;
+use crate::domain::event::{Change, Event, MemberState, ServiceState, SessionState, UserState};
+use crate::domain::id::{AccountId, Epoch, ServiceId, SessionId, UserId};
+use crate::domain::permission::Permission;
+use crate::domain::policy::{self, Person, Place, Standing};
+use crate::domain::scope::ScopeSet;
+use crate::domain::token::TokenDigest;
+
+/// An account, as checks need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whether it grants anything.
+    pub closed: bool,
+}
+
+/// A user, as checks need them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The address they hold, in the form that equality is judged on.
+    pub folded: Arc<str>,
+    /// Whether they may sign in and have permissions.
+    pub active: bool,
+    /// Whether they are judged as an Admin everywhere.
+    pub super_admin: bool,
+}
+
+/// A session, as authentication needs it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Which.
+    pub id: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// When the password was typed.
+    pub authenticated: Timestamp,
+    /// When it ends at the latest.
+    pub expires: Timestamp,
+    used: Arc<Used>,
+}
+
+/// When a session was last used, here and as written down.
+#[derive(Debug)]
+struct Used {
+    last: AtomicI64,
+    written: AtomicI64,
+}
+
+impl Session {
+    fn new(state: SessionState, last_used: Timestamp) -> Self {
+        let micros = last_used.as_micros();
+        Self {
+            id: state.session,
+            user: state.user,
+            authenticated: state.authenticated,
+            expires: state.expires,
+            used: Arc::new(Used { last: AtomicI64::new(micros), written: AtomicI64::new(micros) }),
+        }
+    }
+
+    /// When it was last used.
+    #[must_use]
+    pub fn last_used(&self) -> Timestamp {
+        Timestamp::from_micros(self.used.last.load(Ordering::Relaxed))
+    }
+
+    /// Notes that it is used now.
+    pub fn touch(&self, now: Timestamp) {
+        self.used.last.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+}
+
+/// A service, as authentication needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Which.
+    pub id: ServiceId,
+    /// What it may call.
+    pub scopes: ScopeSet,
+    /// The account that it is bound to.
+    pub account: Option<AccountId>,
+    /// When it stops counting.
+    pub expires: Option<Timestamp>,
+}
+
+impl Service {
+    /// Whether it counts at a moment; a revoked one isn't in the directory at all.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// One consistent state.
+#[derive(Clone)]
+pub struct View {
+    epoch: Epoch,
+    seq: u64,
+    edition: Edition,
+    accounts: OrdMap<AccountId, Account>,
+    names: OrdMap<Arc<str>, AccountId>,
+    users: OrdMap<UserId, User>,
+    addresses: OrdMap<Arc<str>, UserId>,
+    members: OrdMap<(AccountId, UserId), Standing>,
+    sessions: OrdMap<TokenDigest, Session>,
+    services: OrdMap<ServiceId, Service>,
+    tokens: OrdMap<TokenDigest, ServiceId>,
+    certificates: OrdMap<Arc<str>, ServiceId>,
+}
+
+impl View {
+    /// Which history this is.
+    #[must_use]
+    pub const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The last event that is in it.
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The edition that the data is served as.
+    #[must_use]
+    pub const fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// The account of a name.
+    #[must_use]
+    pub fn account_named(&self, name: &str) -> Option<AccountId> {
+        self.names.get(name).copied()
+    }
+
+    /// An account.
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> Option<&Account> {
+        self.accounts.get(&id)
+    }
+
+    /// A user.
+    #[must_use]
+    pub fn user(&self, id: UserId) -> Option<&User> {
+        self.users.get(&id)
+    }
+
+    /// The user who holds an address now.
+    #[must_use]
+    pub fn holder(&self, email: &Email) -> Option<UserId> {
+        self.addresses.get(email.folded()).copied()
+    }
+
+    /// Where a member stands.
+    #[must_use]
+    pub fn standing(&self, account: AccountId, user: UserId) -> Option<Standing> {
+        self.members.get(&(account, user)).copied()
+    }
+
+    /// The session of a token, ended by time or not.
+    #[must_use]
+    pub fn session(&self, token: &TokenDigest) -> Option<&Session> {
+        self.sessions.get(token)
+    }
+
+    /// A service that isn't revoked.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> Option<&Service> {
+        self.services.get(&id)
+    }
+
+    /// The service of a token.
+    #[must_use]
+    pub fn service_of_token(&self, token: &TokenDigest) -> Option<&Service> {
+        self.service(*self.tokens.get(token)?)
+    }
+
+    /// The service of a name in a client certificate.
+    #[must_use]
+    pub fn service_of_certificate(&self, name: &str) -> Option<&Service> {
+        self.service(*self.certificates.get(name)?)
+    }
+
+    /// A user as a check sees them in an account.
+    #[must_use]
+    pub fn person(&self, account: Option<AccountId>, user: Option<UserId>) -> Person {
+        let Some((id, user)) = user.and_then(|id| Some((id, self.user(id)?))) else { return Person::Unknown };
+        let member = account.and_then(|account| self.standing(account, id));
+        Person::User { active: user.active, super_admin: user.super_admin, member }
+    }
+
+    /// An account as a check sees it.
+    #[must_use]
+    pub fn place(&self, account: Option<AccountId>) -> Place {
+        match account.and_then(|id| self.account(id)) {
+            None => Place::Unknown,
+            Some(account) if account.closed => Place::Closed,
+            Some(_) => Place::Open,
+        }
+    }
+
+    /// Whether a user has a permission in an account.
+    #[must_use]
+    pub fn allows(&self, account: AccountId, user: UserId, permission: Permission) -> bool {
+        let (person, place) = (self.person(Some(account), Some(user)), self.place(Some(account)));
+        policy::decide(self.edition, person, place, permission).is_ok()
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.seq = event.seq;
+        match &event.change {
+            Change::EditionSet(edition) => self.edition = *edition,
+            Change::AccountCreated(state) | Change::AccountUpdated(state) => {
+                let name: Arc<str> = state.name.as_str().into();
+                self.names.insert(Arc::clone(&name), state.account);
+                self.accounts.insert(state.account, Account { name, closed: state.closed });
+            }
+            Change::MemberJoined(member) | Change::MemberPrivilegeChanged(member) | Change::MemberRolesAssigned(member) => {
+                self.members.insert((member.account, member.user), member.standing);
+            }
+            Change::MemberRemoved(MemberState { account, user, .. }) | Change::MemberLeft(MemberState { account, user, .. }) => {
+                self.members.remove(&(*account, *user));
+            }
+            Change::UserCreated(state) | Change::SuperAdminGranted(state) | Change::SuperAdminRevoked(state) => {
+                self.apply_user(state);
+            }
+            Change::SessionStarted(state) => {
+                self.sessions.insert(state.token, Session::new(*state, state.authenticated));
+            }
+            Change::SessionEnded(state) => {
+                self.sessions.remove(&state.token);
+            }
+            Change::ServiceCreated(state) => self.insert_service(state),
+            Change::ServiceRevoked(state) => self.remove_service(state),
+            Change::InvitationCreated(_)
+            | Change::InvitationRenewed(_)
+            | Change::InvitationResent(_)
+            | Change::InvitationWithdrawn(_)
+            | Change::InvitationAccepted(_)
+            | Change::InvitationIgnored(_) => {}
+        }
+    }
+
+    fn apply_user(&mut self, state: &UserState) {
+        let Ok(email) = Email::parse(state.email.value()) else { return };
+        let folded: Arc<str> = email.folded().into();
+        if let Some(before) = self.users.get(&state.user)
+            && before.folded != folded
+        {
+            let before = Arc::clone(&before.folded);
+            self.addresses.remove(&before);
+        }
+        self.addresses.insert(Arc::clone(&folded), state.user);
+        self.users.insert(state.user, User { folded, active: state.active, super_admin: state.super_admin });
+    }
+
+    fn insert_service(&mut self, state: &ServiceState) {
+        let id = state.service;
+        self.services.insert(id, Service { id, scopes: state.scopes, account: state.account, expires: state.expires });
+        if let Some(token) = state.token {
+            self.tokens.insert(token, id);
+        }
+        if let Some(name) = &state.certificate {
+            self.certificates.insert(name.as_str().into(), id);
+        }
+    }
+
+    fn remove_service(&mut self, state: &ServiceState) {
+        self.services.remove(&state.service);
+        if let Some(token) = &state.token {
+            self.tokens.remove(token);
+        }
+        if let Some(name) = &state.certificate {
+            self.certificates.remove(name.as_str());
+        }
+    }
+
+    /// Whether two views answer every check alike: what a test compares after a random history.
+    #[must_use]
+    pub fn same_answers(&self, other: &Self) -> bool {
+        let sessions = |view: &Self| view.sessions.iter().map(|(token, session)| (*token, session.id)).collect::<Vec<_>>();
+        (self.epoch, self.seq, self.edition) == (other.epoch, other.seq, other.edition)
+            && self.accounts == other.accounts
+            && self.names == other.names
+            && self.users == other.users
+            && self.addresses == other.addresses
+            && self.members == other.members
+            && self.services == other.services
+            && self.tokens == other.tokens
+            && self.certificates == other.certificates
+            && sessions(self) == sessions(other)
+    }
+}
+
+/// The present view, and the way to the next.
+pub struct Directory {
+    present: ArcSwap<View>,
+}
+
+impl Directory {
+    /// The present state: contains every change that was answered before it was asked for.
+    #[must_use]
+    pub fn view(&self) -> arc_swap::Guard<Arc<View>> {
+        self.present.load()
+    }
+
+    /// The present state, to be kept for longer than a check.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<View> {
+        self.present.load_full()
+    }
+
+    /// Takes in what was just committed, in order. Only the writer's thread calls it, so no update can be lost.
+    pub fn apply(&self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        let mut next = View::clone(&self.present.load());
+        for event in events {
+            next.apply(event);
+        }
+        self.present.store(Arc::new(next));
+    }
+
+    /// Takes the sessions that were used since this was last asked, with when.
+    #[must_use]
+    pub fn take_used(&self) -> Vec<(SessionId, Timestamp)> {
+        let view = self.snapshot();
+        let used = view.sessions.values().filter_map(|session| {
+            let last = session.used.last.load(Ordering::Relaxed);
+            let before = session.used.written.swap(last, Ordering::Relaxed);
+            (last > before).then_some((session.id, Timestamp::from_micros(last)))
+        });
+        used.collect()
+    }
+
+    /// Forgets sessions that ended by time, which no event says. Only the writer's thread may call it.
+    pub fn forget_sessions(&self, expired: impl Fn(&Session) -> bool) {
+        let present = self.present.load();
+        let gone: Vec<TokenDigest> =
+            present.sessions.iter().filter(|(_, session)| expired(session)).map(|(token, _)| *token).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let mut next = View::clone(&present);
+        for token in &gone {
+            next.sessions.remove(token);
+        }
+        self.present.store(Arc::new(next));
+    }
+}

@@ -1,0 +1,32 @@
+//! Addresses: an identity for each from its first mention.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::email::Email;
+use crate::domain::error::Error;
+use crate::domain::id::AddressId;
+
+use super::Tx;
+
+/// The address's id, given now if it wasn't mentioned before.
+pub async fn mention(tx: &mut Tx, email: &Email) -> Result<AddressId, Error> {
+    let (id, folded) = (AddressId::new(tx.now(), tx.random()?), email.folded());
+    // the update changes nothing; it makes `returning` answer the row that is there
+    let row = sqlx::query!(
+        r#"insert into addresses (id, folded) values (?, ?)
+           on conflict (folded) do update set folded = folded returning id as "id: AddressId""#,
+        id,
+        folded
+    )
+    .fetch_one(tx.sql())
+    .await?;
+    Ok(row.id)
+}
+
+/// The address's id, if it was ever mentioned.
+pub async fn find(connection: &mut SqliteConnection, email: &Email) -> Result<Option<AddressId>, Error> {
+    let folded = email.folded();
+    let row =
+        sqlx::query!(r#"select id as "id: AddressId" from addresses where folded = ?"#, folded).fetch_optional(connection).await?;
+    Ok(row.map(|row| row.id))
+}

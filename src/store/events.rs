@@ -1,0 +1,169 @@
+//! History: appending to it, reading it, and checking that it is whole.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::event::{Encoded, Event, Salted};
+use crate::domain::id::AccountId;
+
+use super::tx::Tail;
+
+/// Appends one event with the personal values that stand beside it.
+pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, encoded: &Encoded) -> Result<(), Error> {
+    let seq = i64::try_from(event.seq).map_err(|error| Error::internal(error))?;
+    let (kind, account, bytes, hash) = (event.change.kind(), event.change.account(), &encoded.bytes[..], &encoded.hash[..]);
+    sqlx::query!(
+        "insert into events (seq, time, kind, account, bytes, hash) values (?, ?, ?, ?, ?, ?)",
+        seq,
+        event.time,
+        kind,
+        account,
+        bytes,
+        hash
+    )
+    .execute(&mut *connection)
+    .await?;
+    if encoded.personal.is_empty() {
+        return Ok(());
+    }
+    // the client's address is the caller's; every other value is about the person whom the event is about
+    let caller = event.on_behalf_of.map(|user| *user.as_bytes()).unwrap_or(match event.actor {
+        crate::domain::event::Actor::User(user) => *user.as_bytes(),
+        _ => [0; 16],
+    });
+    let person = event.change.person().unwrap_or([0; 16]);
+    let callers = usize::from(event.client.is_some());
+    let rows: Vec<serde_json::Value> = encoded
+        .personal
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, personal)| {
+            let known = personal.known.as_ref()?;
+            let subject = if slot < callers { caller } else { person };
+            Some(serde_json::json!([slot, super::hex(&known.salt), known.value, super::hex(&subject)]))
+        })
+        .collect();
+    let rows = serde_json::Value::Array(rows).to_string();
+    sqlx::query!(
+        "insert into personal_values (seq, slot, salt, value, subject)
+         select ?1, value ->> 0, unhex(value ->> 1), value ->> 2, unhex(value ->> 3) from json_each(?2)",
+        seq,
+        rows
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The end of history.
+pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Error> {
+    let last = sqlx::query!(r#"select seq, time as "time: Timestamp", hash from events order by seq desc limit 1"#)
+        .fetch_optional(connection)
+        .await?;
+    let Some(last) = last else { return Ok(Tail::START) };
+    let seq = u64::try_from(last.seq).map_err(|error| Error::internal(error))?;
+    let hash = last.hash.try_into().map_err(|_| Error::internal("an event's hash has another length"))?;
+    Ok(Tail { seq, hash, time: last.time })
+}
+
+/// Which events to read.
+#[derive(Clone, Copy, Debug)]
+pub enum Of {
+    /// All.
+    Server,
+    /// Those of one account.
+    Account(AccountId),
+}
+
+/// Reads events before `before`, newest first.
+pub async fn newest(connection: &mut SqliteConnection, of: Of, before: Option<u64>, limit: i64) -> Result<Vec<Event>, Error> {
+    let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
+    let rows: Vec<(i64, Vec<u8>)> = match of {
+        Of::Server => sqlx::query!("select seq, bytes from events where seq < ? order by seq desc limit ?", before, limit)
+            .fetch_all(&mut *connection)
+            .await?
+            .into_iter()
+            .map(|row| (row.seq, row.bytes))
+            .collect(),
+        Of::Account(account) => sqlx::query!(
+            "select seq, bytes from events where account = ? and seq < ? order by seq desc limit ?",
+            account,
+            before,
+            limit
+        )
+        .fetch_all(&mut *connection)
+        .await?
+        .into_iter()
+        .map(|row| (row.seq, row.bytes))
+        .collect(),
+    };
+    decode(connection, rows).await
+}
+
+/// Reads events after `after`, oldest first.
+pub async fn after(connection: &mut SqliteConnection, after: u64, limit: i64) -> Result<Vec<Event>, Error> {
+    let after = i64::try_from(after).map_err(|error| Error::internal(error))?;
+    let rows = sqlx::query!("select seq, bytes from events where seq > ? order by seq limit ?", after, limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    decode(connection, rows.into_iter().map(|row| (row.seq, row.bytes)).collect()).await
+}
+
+async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) -> Result<Vec<Event>, Error> {
+    let seqs = serde_json::to_string(&rows.iter().map(|(seq, _)| seq).collect::<Vec<_>>()).map_err(|error| Error::internal(error))?;
+    let values = sqlx::query!(
+        "select seq, slot, salt, value from personal_values where seq in (select value from json_each(?)) order by seq, slot",
+        seqs
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut personal: BTreeMap<i64, Vec<Option<Salted>>> = BTreeMap::new();
+    for row in values {
+        let slots = personal.entry(row.seq).or_default();
+        let slot = usize::try_from(row.slot).map_err(|error| Error::internal(error))?;
+        slots.resize(slot, None);
+        let salt = row.salt.try_into().map_err(|_| Error::internal("a salt has another length"))?;
+        slots.push(Some(Salted { salt, value: row.value }));
+    }
+    rows.into_iter()
+        .map(|(seq, bytes)| Event::decode(&bytes, personal.remove(&seq).unwrap_or_default()).map_err(|error| Error::internal(error)))
+        .collect()
+}
+
+/// What a walk over all of history found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    /// How many events there are.
+    pub events: u64,
+    /// The first one that doesn't stand on the one before, or whose bytes or values aren't the ones that were hashed.
+    pub first_broken: Option<u64>,
+}
+
+/// Walks all of history and checks numbers, hashes, links and the personal values that are still there.
+pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
+    let mut seen = Tail::START;
+    loop {
+        let from = i64::try_from(seen.seq).map_err(|error| Error::internal(error))?;
+        let rows = sqlx::query!("select seq, bytes, hash from events where seq > ? order by seq limit 1000", from)
+            .fetch_all(&mut *connection)
+            .await?;
+        if rows.is_empty() {
+            return Ok(Whole { events: seen.seq, first_broken: None });
+        }
+        let hashes: Vec<Vec<u8>> = rows.iter().map(|row| row.hash.clone()).collect();
+        let digests: Vec<[u8; 32]> = rows.iter().map(|row| Sha256::digest(&row.bytes).into()).collect();
+        let events = decode(connection, rows.into_iter().map(|row| (row.seq, row.bytes)).collect()).await;
+        let Ok(events) = events else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };
+        for ((event, stored), digest) in events.iter().zip(&hashes).zip(&digests) {
+            let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
+            if !linked || stored[..] != digest[..] || !event.encode().personal.iter().all(|value| value.is_whole()) {
+                return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) });
+            }
+            seen = Tail { seq: event.seq, hash: *digest, time: event.time };
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The outbox: a mail is owed from the commit that asked for it until a relay took it or it is no longer wanted.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::id::{AddressId, InvitationId, MailId, SignUpId};
+
+use super::Tx;
+
+/// How far a mail has come; the codes are those of the contract's `DeliveryState`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waiting for its first or next attempt.
+    Queued = 1,
+    /// Handed to the relay; the answer isn't known yet.
+    Sending = 2,
+    /// Taken by the relay.
+    Sent = 3,
+    /// Refused for good.
+    Failed = 4,
+    /// No longer wanted.
+    Dropped = 5,
+}
+
+impl State {
+    /// The state of a stored code.
+    #[must_use]
+    pub const fn of(code: i64) -> Self {
+        match code {
+            1 => Self::Queued,
+            2 => Self::Sending,
+            3 => Self::Sent,
+            4 => Self::Failed,
+            _ => Self::Dropped,
+        }
+    }
+
+    /// As errors spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "QUEUED",
+            Self::Sending => "SENDING",
+            Self::Sent => "SENT",
+            Self::Failed => "FAILED",
+            Self::Dropped => "DROPPED",
+        }
+    }
+}
+
+/// What a mail is for; the codes are those of the contract's `MailKind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Carries an invitation's link.
+    Invitation = 1,
+    /// Follows a sign-up.
+    SignUp = 2,
+    /// Carries the links of an address's open sign-ups again.
+    ConfirmationAgain = 3,
+}
+
+impl Kind {
+    const fn of(code: i64) -> Self {
+        match code {
+            1 => Self::Invitation,
+            2 => Self::SignUp,
+            _ => Self::ConfirmationAgain,
+        }
+    }
+}
+
+/// How a mail has fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// How far it has come.
+    pub state: State,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// The relay's last reply, or the last fault.
+    pub last_reply: String,
+    /// When the next attempt is due, while it is open.
+    pub due: Option<Timestamp>,
+    /// When the relay took it.
+    pub sent: Option<Timestamp>,
+}
+
+/// A row of `mails`.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// Its identity, from which its Message-ID is made.
+    pub id: MailId,
+    /// What it is for.
+    pub kind: Kind,
+    /// The invitation whose link it carries.
+    pub invitation: Option<InvitationId>,
+    /// The sign-up that it follows.
+    pub sign_up: Option<SignUpId>,
+    /// Where it goes.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub recipient: String,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// How it has fared.
+    pub delivery: Delivery,
+}
+
+struct Row {
+    id: MailId,
+    kind: i64,
+    invitation: Option<InvitationId>,
+    sign_up: Option<SignUpId>,
+    address: AddressId,
+    recipient: String,
+    state: i64,
+    attempts: i64,
+    last_reply: String,
+    created: Timestamp,
+    due: Timestamp,
+    sent: Option<Timestamp>,
+}
+
+impl From<Row> for Mail {
+    fn from(row: Row) -> Self {
+        let state = State::of(row.state);
+        let open = matches!(state, State::Queued | State::Sending);
+        Self {
+            id: row.id,
+            kind: Kind::of(row.kind),
+            invitation: row.invitation,
+            sign_up: row.sign_up,
+            address: row.address,
+            recipient: row.recipient,
+            created: row.created,
+            delivery: Delivery {
+                state,
+                attempts: row.attempts,
+                last_reply: row.last_reply,
+                due: open.then_some(row.due),
+                sent: row.sent,
+            },
+        }
+    }
+}
+
+/// A mail to be owed.
+#[derive(Clone, Copy, Debug)]
+pub struct Owed<'a> {
+    /// What it is for.
+    pub kind: Kind,
+    /// The invitation whose link it carries.
+    pub invitation: Option<InvitationId>,
+    /// The sign-up that it follows.
+    pub sign_up: Option<SignUpId>,
+    /// Where it goes.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub recipient: &'a str,
+}
+
+/// Puts a mail into the outbox, due now.
+pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
+    let (now, kind) = (tx.now(), mail.kind as i64);
+    sqlx::query!(
+        "insert into mails (id, kind, invitation, sign_up, address, recipient, created, due) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        id,
+        kind,
+        mail.invitation,
+        mail.sign_up,
+        mail.address,
+        mail.recipient,
+        now,
+        now
+    )
+    .execute(tx.sql())
+    .await?;
+    tx.owe_mail();
+    Ok(())
+}
+
+/// Takes the mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
+pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<Mail>, Error> {
+    let (now, until) = (tx.now(), tx.now().plus(lease));
+    let row = sqlx::query_as!(
+        Row,
+        r#"update mails set state = 2, attempts = attempts + 1, due = ?1
+            where id = (select id from mails where state in (1, 2) and due <= ?2 order by due, id limit 1)
+           returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+                     address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                     due as "due: Timestamp", sent as "sent: Timestamp""#,
+        until,
+        now
+    )
+    .fetch_optional(tx.sql())
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+/// Writes down how an attempt ended. `due` counts while the mail stays queued.
+pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<(), Error> {
+    let (code, sent) = (state as i64, (state == State::Sent).then(|| tx.now()));
+    let done = sqlx::query!(
+        "update mails set state = ?, last_reply = ?, due = ?, sent = ? where id = ? and state = 2",
+        code,
+        reply,
+        due,
+        sent,
+        id
+    )
+    .execute(tx.sql())
+    .await?;
+    super::changed_one(done.rows_affected())
+}
+
+/// Makes a queued or failed mail due now; false if it was sent or dropped.
+pub async fn retry(tx: &mut Tx, id: MailId) -> Result<bool, Error> {
+    let now = tx.now();
+    let done =
+        sqlx::query!("update mails set state = 1, due = ? where id = ? and state in (1, 4)", now, id).execute(tx.sql()).await?;
+    tx.owe_mail();
+    Ok(done.rows_affected() == 1)
+}
+
+/// Makes mails due that were in flight when the server stopped: nobody else can be sending them.
+pub async fn resume(tx: &mut Tx) -> Result<u64, Error> {
+    let now = tx.now();
+    let done = sqlx::query!("update mails set due = ? where state = 2", now).execute(tx.sql()).await?;
+    Ok(done.rows_affected())
+}
+
+/// When the next mail is due; none if none is open.
+pub async fn next_due(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, Error> {
+    let row = sqlx::query!(r#"select due as "due: Timestamp" from mails where state in (1, 2) order by due, id limit 1"#)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|row| row.due))
+}
+
+/// The mail of an id.
+pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Option<Mail>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+                  address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                  due as "due: Timestamp", sent as "sent: Timestamp"
+             from mails where id = ?"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+/// Mails before an id in some of the states (a bit for each code), newest first.
+pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId, limit: i64) -> Result<Vec<Mail>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+                  address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                  due as "due: Timestamp", sent as "sent: Timestamp"
+             from mails where id < ? and ? & (1 << state) <> 0 order by id desc limit ?"#,
+        before,
+        states,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// What an operator wants to know of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Waiting or in flight.
+    pub queued: i64,
+    /// Refused for good.
+    pub failed: i64,
+    /// When the oldest waiting one was asked for.
+    pub oldest: Option<Timestamp>,
+}
+
+/// Counts the queue.
+pub async fn queue(connection: &mut SqliteConnection) -> Result<Queue, Error> {
+    let open = sqlx::query!(
+        r#"select count(*) as "count!: i64", min(created) as "oldest: Timestamp" from mails where state in (1, 2)"#
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let failed = sqlx::query!(r#"select count(*) as "count!: i64" from mails where state = 4"#).fetch_one(connection).await?;
+    Ok(Queue { queued: open.count, failed: failed.count, oldest: open.oldest })
+}

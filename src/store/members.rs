@@ -1,0 +1,238 @@
+//! Members: users in accounts.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::event::MemberState;
+use crate::domain::id::{AccountId, InvitationId, UserId};
+use crate::domain::policy::Standing;
+use crate::domain::privilege::Privilege;
+use crate::domain::role::RoleSet;
+
+use super::Tx;
+
+/// A row of `members`: nothing about the person but their id, so that it can be kept as the outcome of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Membership {
+    /// In which account.
+    pub account: AccountId,
+    /// Who.
+    pub user: UserId,
+    /// The column.
+    pub privilege: Privilege,
+    /// All stored roles.
+    pub roles: RoleSet,
+    /// When they joined.
+    pub joined: Timestamp,
+    /// By which invitation.
+    pub invitation: Option<InvitationId>,
+    /// The event that last changed it.
+    pub version: i64,
+}
+
+impl Membership {
+    /// Where the member stands.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        Standing { privilege: self.privilege, roles: self.roles }
+    }
+
+    /// What an event says of it.
+    #[must_use]
+    pub const fn state(&self) -> MemberState {
+        MemberState {
+            account: self.account,
+            user: self.user,
+            standing: self.standing(),
+            joined: self.joined,
+            invitation: self.invitation,
+        }
+    }
+}
+
+/// A membership with the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The account's name.
+    pub account_name: String,
+    /// Whether the account is closed.
+    pub account_closed: bool,
+    /// The membership.
+    pub membership: Membership,
+    /// The person's address, as they typed it.
+    pub email: String,
+    /// What they are called.
+    pub display_name: String,
+    /// Whether their login is active.
+    pub active: bool,
+}
+
+/// Adds a membership; false if there is one.
+pub async fn insert(tx: &mut Tx, member: &Membership) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        "insert into members (account, user, privilege, roles, joined, invitation, version) values (?, ?, ?, ?, ?, ?, ?)
+         on conflict (account, user) do nothing",
+        member.account,
+        member.user,
+        member.privilege,
+        member.roles,
+        member.joined,
+        member.invitation,
+        member.version
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Changes where a member stands.
+pub async fn update(tx: &mut Tx, member: &Membership) -> Result<(), Error> {
+    let done = sqlx::query!(
+        "update members set privilege = ?, roles = ?, version = ? where account = ? and user = ?",
+        member.privilege,
+        member.roles,
+        member.version,
+        member.account,
+        member.user
+    )
+    .execute(tx.sql())
+    .await?;
+    super::changed_one(done.rows_affected())
+}
+
+/// Ends a membership.
+pub async fn delete(tx: &mut Tx, member: &Membership) -> Result<(), Error> {
+    let done = sqlx::query!("delete from members where account = ? and user = ?", member.account, member.user)
+        .execute(tx.sql())
+        .await?;
+    super::changed_one(done.rows_affected())
+}
+
+/// The membership of a user in an account.
+pub async fn find(connection: &mut SqliteConnection, account: AccountId, user: UserId) -> Result<Option<Membership>, Error> {
+    Ok(sqlx::query_as!(
+        Membership,
+        r#"select account as "account: AccountId", user as "user: UserId", privilege as "privilege: Privilege",
+                  roles as "roles: RoleSet", joined as "joined: Timestamp", invitation as "invitation: InvitationId", version
+             from members where account = ? and user = ?"#,
+        account,
+        user
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// What decides whether a user may manage an account's users, inside a write.
+#[derive(Clone, Copy, Debug)]
+pub struct Authority {
+    /// The account is closed.
+    pub closed: bool,
+    /// The user's login is active.
+    pub active: bool,
+    /// The user is a super-admin.
+    pub super_admin: bool,
+    /// Where they stand, if they are a member.
+    pub standing: Option<Standing>,
+}
+
+/// Reads what decides about a user's authority in an account.
+pub async fn authority(connection: &mut SqliteConnection, account: AccountId, user: UserId) -> Result<Option<Authority>, Error> {
+    let row = sqlx::query!(
+        r#"select a.closed as "closed: bool", u.active as "active: bool", u.super_admin as "super_admin: bool",
+                  m.privilege as "privilege?: Privilege", m.roles as "roles?: RoleSet"
+             from accounts a cross join users u left join members m on m.account = a.id and m.user = u.id
+            where a.id = ? and u.id = ?"#,
+        account,
+        user
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Authority {
+        closed: row.closed,
+        active: row.active,
+        super_admin: row.super_admin,
+        standing: row.privilege.zip(row.roles).map(|(privilege, roles)| Standing { privilege, roles }),
+    }))
+}
+
+macro_rules! member {
+    ($row:expr) => {{
+        let row = $row;
+        Member {
+            account_name: row.account_name,
+            account_closed: row.account_closed,
+            membership: Membership {
+                account: row.account,
+                user: row.user,
+                privilege: row.privilege,
+                roles: row.roles,
+                joined: row.joined,
+                invitation: row.invitation,
+                version: row.version,
+            },
+            email: row.email,
+            display_name: row.display_name,
+            active: row.active,
+        }
+    }};
+}
+
+/// The members of an account who joined after a moment and user, in the order in which they joined.
+pub async fn page(
+    connection: &mut SqliteConnection,
+    account: AccountId,
+    after: (Timestamp, UserId),
+    limit: i64,
+) -> Result<Vec<Member>, Error> {
+    let (joined, user) = after;
+    let rows = sqlx::query!(
+        r#"select a.name as account_name, a.closed as "account_closed: bool", m.account as "account: AccountId", m.user as "user: UserId",
+                  m.privilege as "privilege: Privilege", m.roles as "roles: RoleSet", m.joined as "joined: Timestamp",
+                  m.invitation as "invitation: InvitationId", m.version, u.email, u.display_name, u.active as "active: bool"
+             from members m cross join users u on u.id = m.user cross join accounts a on a.id = m.account
+            where m.account = ? and (m.joined, m.user) > (?, ?) order by m.joined, m.user limit ?"#,
+        account,
+        joined,
+        user,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| member!(row)).collect())
+}
+
+/// The memberships of a user, by account name.
+pub async fn of_user(connection: &mut SqliteConnection, user: UserId) -> Result<Vec<Member>, Error> {
+    let rows = sqlx::query!(
+        r#"select a.name as account_name, a.closed as "account_closed: bool", m.account as "account: AccountId", m.user as "user: UserId",
+                  m.privilege as "privilege: Privilege", m.roles as "roles: RoleSet", m.joined as "joined: Timestamp",
+                  m.invitation as "invitation: InvitationId", m.version, u.email, u.display_name, u.active as "active: bool"
+             from members m cross join users u on u.id = m.user cross join accounts a on a.id = m.account
+            where m.user = ? order by a.name"#,
+        user
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| member!(row)).collect())
+}
+
+/// A membership with its person, whether or not it still is one: what is answered about it.
+pub async fn with_person(connection: &mut SqliteConnection, membership: Membership) -> Result<Option<Member>, Error> {
+    let row = sqlx::query!(
+        r#"select a.name as account_name, a.closed as "account_closed: bool", u.email, u.display_name, u.active as "active: bool"
+             from accounts a cross join users u where a.id = ? and u.id = ?"#,
+        membership.account,
+        membership.user
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| Member {
+        account_name: row.account_name,
+        account_closed: row.account_closed,
+        membership,
+        email: row.email,
+        display_name: row.display_name,
+        active: row.active,
+    }))
+}

@@ -1,0 +1,53 @@
+//! Sessions of signed-in users.
+
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::event::SessionState;
+use crate::domain::id::SessionId;
+
+use super::Tx;
+
+/// Adds a session.
+pub async fn insert(tx: &mut Tx, session: &SessionState) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into sessions (id, user, token, authenticated, last_used, expires) values (?, ?, ?, ?, ?, ?)",
+        session.session,
+        session.user,
+        session.token,
+        session.authenticated,
+        session.authenticated,
+        session.expires
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+/// Ends a session; false if it had ended.
+pub async fn end(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
+    let now = tx.now();
+    let done =
+        sqlx::query!("update sessions set ended = ? where id = ? and ended is null", now, session).execute(tx.sql()).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes down when sessions were last used, so that a restart doesn't forget it.
+pub async fn touch(tx: &mut Tx, used: &[(SessionId, Timestamp)]) -> Result<(), Error> {
+    let used: Vec<_> = used.iter().map(|(session, at)| (super::hex(session.as_bytes()), at.as_micros())).collect();
+    let used = serde_json::to_string(&used).map_err(|error| Error::internal(error))?;
+    sqlx::query!(
+        "update sessions set last_used = used.at
+           from (select unhex(value ->> 0) as id, value ->> 1 as at from json_each(?)) as used
+          where sessions.id = used.id and sessions.last_used < used.at",
+        used
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+/// Deletes sessions that nobody can use since before a moment.
+pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+    let done = sqlx::query!("delete from sessions where expires < ?", before).execute(tx.sql()).await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,159 @@
+//! Sign-ups that wait for their confirmation.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::id::{AddressId, SignUpId, UserId};
+use crate::domain::token::Nonce;
+
+use super::Tx;
+
+/// Where a sign-up stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waiting, until it expires.
+    Open = 1,
+    /// A user came of it.
+    Confirmed = 2,
+    /// Another attempt was confirmed, or too many passwords were wrong.
+    Ended = 3,
+}
+
+impl State {
+    fn of(code: i64) -> Self {
+        match code {
+            1 => Self::Open,
+            2 => Self::Confirmed,
+            _ => Self::Ended,
+        }
+    }
+}
+
+/// A row of `sign_ups`.
+pub struct SignUp {
+    /// Its identity.
+    pub id: SignUpId,
+    /// The address to confirm.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub email: String,
+    /// What the person wants to be called.
+    pub display_name: String,
+    /// The password typed at this sign-up, as a PHC string.
+    pub password: String,
+    /// What makes its link.
+    pub nonce: Nonce,
+    /// Where it stands, apart from the clock.
+    pub state: State,
+    /// How many passwords were tried at its link.
+    pub tries: i64,
+    /// The user who came of it.
+    pub user: Option<UserId>,
+    /// When it was begun.
+    pub created: Timestamp,
+    /// When its link ends.
+    pub expires: Timestamp,
+}
+
+macro_rules! sign_up {
+    ($row:expr) => {{
+        let row = $row;
+        SignUp {
+            id: row.id,
+            address: row.address,
+            email: row.email,
+            display_name: row.display_name,
+            password: row.password,
+            nonce: row.nonce.try_into().map_err(|_| Error::internal("a nonce has another length"))?,
+            state: State::of(row.state),
+            tries: row.tries,
+            user: row.user,
+            created: row.created,
+            expires: row.expires,
+        }
+    }};
+}
+
+/// Adds a sign-up.
+pub async fn insert(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Error> {
+    let nonce = &sign_up.nonce[..];
+    sqlx::query!(
+        "insert into sign_ups (id, address, email, display_name, password, nonce, created, expires) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        sign_up.id,
+        sign_up.address,
+        sign_up.email,
+        sign_up.display_name,
+        sign_up.password,
+        nonce,
+        sign_up.created,
+        sign_up.expires
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
+/// The sign-up of an id.
+pub async fn by_id(connection: &mut SqliteConnection, id: SignUpId) -> Result<Option<SignUp>, Error> {
+    let row = sqlx::query!(
+        r#"select id as "id: SignUpId", address as "address: AddressId", email, display_name, password, nonce, state, tries,
+                  user as "user: UserId", created as "created: Timestamp", expires as "expires: Timestamp"
+             from sign_ups where id = ?"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok(sign_up!(row))).transpose()
+}
+
+/// The newest open sign-ups of an address that haven't expired, oldest first.
+pub async fn open_of(
+    connection: &mut SqliteConnection,
+    address: AddressId,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<SignUp>, Error> {
+    let rows = sqlx::query!(
+        r#"select id as "id: SignUpId", address as "address: AddressId", email, display_name, password, nonce, state, tries,
+                  user as "user: UserId", created as "created: Timestamp", expires as "expires: Timestamp"
+             from sign_ups where address = ? and state = 1 and expires > ? order by id desc limit ?"#,
+        address,
+        now,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().rev().map(|row| Ok(sign_up!(row))).collect()
+}
+
+/// Turns an open sign-up into the confirmed one of its address, and ends the others; false if it isn't open any more.
+pub async fn confirm(tx: &mut Tx, sign_up: &SignUp, user: UserId) -> Result<bool, Error> {
+    let done = sqlx::query!("update sign_ups set state = 2, user = ? where id = ? and state = 1", user, sign_up.id)
+        .execute(tx.sql())
+        .await?;
+    if done.rows_affected() != 1 {
+        return Ok(false);
+    }
+    sqlx::query!("update sign_ups set state = 3 where address = ? and state = 1", sign_up.address).execute(tx.sql()).await?;
+    Ok(true)
+}
+
+/// Counts a try at an open link before its password is checked, so that tries at once can't be more than are allowed; answers how
+/// many there were with this one, or none if the link has ended.
+pub async fn take_try(tx: &mut Tx, sign_up: SignUpId, allowed: i64) -> Result<Option<i64>, Error> {
+    let row = sqlx::query!(
+        "update sign_ups set tries = tries + 1 where id = ? and state = 1 and tries < ? returning tries",
+        sign_up,
+        allowed
+    )
+    .fetch_optional(tx.sql())
+    .await?;
+    Ok(row.map(|row| row.tries))
+}
+
+/// Deletes sign-ups whose links ended before a moment.
+pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+    let done = sqlx::query!("delete from sign_ups where expires < ?", before).execute(tx.sql()).await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,197 @@
+//! What a write works with: the connection inside its transaction, its moment, and `record`.
+
+use std::collections::BTreeSet;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::error::Error;
+use crate::domain::event::{Change, Event, Hash, Origin, Personal};
+use crate::domain::id::{AccountId, TraceId};
+
+use super::{events, last_manager};
+
+/// The end of history: what the next event stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tail {
+    pub(super) seq: u64,
+    pub(super) hash: Hash,
+    pub(super) time: Timestamp,
+}
+
+impl Tail {
+    /// Before the first event.
+    pub(super) const START: Self = Self { seq: 0, hash: [0; 32], time: Timestamp::from_micros(i64::MIN) };
+}
+
+/// One job's view of the writer's transaction.
+pub struct Tx {
+    connection: SqliteConnection,
+    clock: Clock,
+    now: Timestamp,
+    origin: Origin,
+    tail: Tail,
+    events: Vec<Event>,
+    marked: BTreeSet<AccountId>,
+    owes_mail: bool,
+}
+
+/// Where a job began, to go back to.
+pub(super) struct Mark {
+    tail: Tail,
+    events: usize,
+    owes_mail: bool,
+}
+
+/// What a group of jobs leaves behind.
+#[derive(Default, Debug)]
+pub struct Committed {
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// A mail was put into the outbox.
+    pub owes_mail: bool,
+}
+
+impl Tx {
+    pub(super) fn new(connection: SqliteConnection, clock: Clock, tail: Tail) -> Self {
+        let nobody = Origin {
+            actor: crate::domain::event::Actor::Server,
+            on_behalf_of: None,
+            client: None,
+            trace: TraceId::from_bytes([0; 16]),
+        };
+        Self {
+            connection,
+            now: clock.now(),
+            clock,
+            origin: nobody,
+            tail,
+            events: Vec::new(),
+            marked: BTreeSet::new(),
+            owes_mail: false,
+        }
+    }
+
+    /// The connection, inside the transaction.
+    pub fn sql(&mut self) -> &mut SqliteConnection {
+        &mut self.connection
+    }
+
+    /// The moment of this write: the clock's, or the last event's if the clock went back behind it.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The number that the next event will have: the version of what it changes.
+    #[must_use]
+    pub fn next_version(&self) -> i64 {
+        i64::try_from(self.tail.seq + 1).unwrap_or(i64::MAX)
+    }
+
+    /// Fresh random bytes, for ids, nonces and salts.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N], Error> {
+        random()
+    }
+
+    /// Says that a mail was put into the outbox, so that delivery wakes after the commit.
+    pub fn owe_mail(&mut self) {
+        self.owes_mail = true;
+    }
+
+    /// Records a change: appends its event to history, and has the last-admin rule judged before the job counts.
+    ///
+    /// Call it after the rows were changed: the event says how they are now.
+    pub async fn record(&mut self, change: Change) -> Result<u64, Error> {
+        if let Some(account) = last_manager::concerned(&change) {
+            self.marked.insert(account);
+        }
+        let client = match &self.origin.client {
+            Some(client) => Some(Personal::new(client, self.random()?)),
+            None => None,
+        };
+        let event = Event {
+            seq: self.tail.seq + 1,
+            id: crate::domain::id::EventId::new(self.now, self.random()?),
+            time: self.now,
+            actor: self.origin.actor,
+            on_behalf_of: self.origin.on_behalf_of,
+            client,
+            trace: self.origin.trace,
+            change,
+            previous: self.tail.hash,
+        };
+        let encoded = event.encode();
+        events::append(&mut self.connection, &event, &encoded).await?;
+        self.tail = Tail { seq: event.seq, hash: encoded.hash, time: event.time };
+        self.events.push(event);
+        Ok(self.tail.seq)
+    }
+
+    pub(super) fn start_job(&mut self, origin: Origin) -> Mark {
+        self.now = self.clock.now().max(self.tail.time);
+        self.origin = origin;
+        self.marked.clear();
+        Mark { tail: self.tail, events: self.events.len(), owes_mail: self.owes_mail }
+    }
+
+    /// Judges what can only be judged once the whole job is done.
+    pub(super) async fn finish_job(&mut self) -> Result<(), Error> {
+        if self.marked.is_empty() {
+            return Ok(());
+        }
+        let marked = std::mem::take(&mut self.marked);
+        last_manager::judge(&mut self.connection, &marked).await
+    }
+
+    pub(super) fn undo_to(&mut self, mark: &Mark) {
+        self.tail = mark.tail;
+        self.events.truncate(mark.events);
+        self.owes_mail = mark.owes_mail;
+    }
+
+    pub(super) fn take_committed(&mut self) -> Committed {
+        Committed { events: std::mem::take(&mut self.events), owes_mail: std::mem::take(&mut self.owes_mail) }
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        self.run("begin immediate").await
+    }
+
+    pub(super) async fn savepoint(&mut self) -> Result<(), sqlx::Error> {
+        self.run("savepoint job").await
+    }
+
+    /// Ends the job's savepoint, keeping or undoing what was done since.
+    pub(super) async fn end_savepoint(&mut self, undo: bool) -> Result<(), sqlx::Error> {
+        self.run(if undo { "rollback to job; release job" } else { "release job" }).await
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        self.run("commit").await
+    }
+
+    pub(super) async fn rollback(&mut self) -> Result<(), sqlx::Error> {
+        self.run("rollback").await
+    }
+
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.connection.close().await
+    }
+
+    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(statement).execute(&mut self.connection).await.map(|_| ())
+    }
+
+    pub(super) const fn tail(&self) -> Tail {
+        self.tail
+    }
+}
+
+/// Draws random bytes from the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(bytes)
+}

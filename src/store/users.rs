@@ -1,0 +1,117 @@
+//! Users.
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::event::{Personal, UserState};
+use crate::domain::id::{AddressId, UserId};
+
+use super::Tx;
+
+/// A row of `users`, without the password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Their identity.
+    pub id: UserId,
+    /// Their confirmed address.
+    pub address: AddressId,
+    /// The address as they typed it.
+    pub email: String,
+    /// What they are called.
+    pub display_name: String,
+    /// Whether they may sign in and have permissions.
+    pub active: bool,
+    /// Whether they are judged as an Admin everywhere.
+    pub super_admin: bool,
+    /// When the address was confirmed.
+    pub created: Timestamp,
+    /// The event that last changed them.
+    pub version: i64,
+}
+
+impl User {
+    /// What an event says of them.
+    pub fn state(&self, tx: &Tx) -> Result<UserState, Error> {
+        Ok(UserState {
+            user: self.id,
+            address: self.address,
+            email: Personal::new(&self.email, tx.random()?),
+            display_name: Personal::new(&self.display_name, tx.random()?),
+            active: self.active,
+            super_admin: self.super_admin,
+        })
+    }
+}
+
+/// Adds a user; false if the address has a login.
+pub async fn insert(tx: &mut Tx, user: &User, password: &str) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        "insert into users (id, address, email, display_name, password, created, version) values (?, ?, ?, ?, ?, ?, ?)
+         on conflict (address) do nothing",
+        user.id,
+        user.address,
+        user.email,
+        user.display_name,
+        password,
+        user.created,
+        user.version
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The user of an id.
+pub async fn by_id(connection: &mut SqliteConnection, id: UserId) -> Result<Option<User>, Error> {
+    Ok(sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", address as "address: AddressId", email, display_name, active as "active: bool",
+                  super_admin as "super_admin: bool", created as "created: Timestamp", version
+             from users where id = ?"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// The user who holds an address now.
+pub async fn by_address(connection: &mut SqliteConnection, address: AddressId) -> Result<Option<User>, Error> {
+    Ok(sqlx::query_as!(
+        User,
+        r#"select id as "id: UserId", address as "address: AddressId", email, display_name, active as "active: bool",
+                  super_admin as "super_admin: bool", created as "created: Timestamp", version
+             from users where address = ?"#,
+        address
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// The user of an address with the hash of their password.
+pub struct Login {
+    /// Who.
+    pub user: UserId,
+    /// A PHC string; none for a login that can't be entered by password.
+    pub password: Option<String>,
+}
+
+/// The login of an address, active or not.
+pub async fn login(connection: &mut SqliteConnection, folded: &str) -> Result<Option<Login>, Error> {
+    Ok(sqlx::query_as!(
+        Login,
+        r#"select u.id as "user: UserId", u.password
+             from addresses a cross join users u on u.address = a.id where a.folded = ?"#,
+        folded
+    )
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// Sets or clears the super-admin mark.
+pub async fn set_super_admin(tx: &mut Tx, user: &User) -> Result<(), Error> {
+    let done = sqlx::query!("update users set super_admin = ?, version = ? where id = ?", user.super_admin, user.version, user.id)
+        .execute(tx.sql())
+        .await?;
+    super::changed_one(done.rows_affected())
+}

@@ -1,0 +1,237 @@
+//! The writer: one thread, one connection, everything that changes.
+//!
+//! It takes what waits, up to a bound, into one durable transaction, each job inside a savepoint, and commits once for all: the cost
+//! of an fsync is shared, and nobody is answered before it. A lone write isn't delayed and needs no savepoint.
+//!
+//! A refusal undoes its own job. A fault of the storage ends the whole group: every caller in it gets an error, nothing is
+//! published, and the connection is opened anew before the next group, so that memory can't disagree with the file. A panic is one job's.
+
+use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info};
+
+use crate::domain::clock::Clock;
+use crate::domain::error::Error;
+use crate::domain::event::Origin;
+
+use super::events;
+use super::tx::{Committed, Tail, Tx};
+
+/// Jobs that may wait; one more is refused as busy.
+const QUEUE: usize = 4096;
+
+/// How often callers that find the queue full are asked to come back.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+type Job = Box<dyn for<'t> FnOnce(&'t mut Tx) -> LocalBoxFuture<'t, Verdict> + Send>;
+
+/// How a job ended, and how to tell its caller once the group's end is known.
+struct Verdict {
+    ending: Ending,
+    answer: Box<dyn FnOnce(Result<(), Error>)>,
+}
+
+enum Ending {
+    Keep,
+    Undo,
+    Fault(String),
+}
+
+struct Queued {
+    origin: Origin,
+    job: Job,
+}
+
+/// What is called after each commit, on the writer's thread, before any answer goes out.
+pub type OnCommit = Box<dyn FnMut(&Committed) + Send>;
+
+/// The way to the writer's thread.
+#[derive(Clone)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Queued>,
+    healthy: watch::Receiver<bool>,
+}
+
+impl Writer {
+    /// Starts the thread. Ends when every way to it is dropped.
+    pub(super) fn start(
+        options: SqliteConnectOptions,
+        clock: Clock,
+        group: NonZeroUsize,
+        published: Tail,
+        on_commit: OnCommit,
+    ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (health, healthy) = watch::channel(true);
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            pin();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => {
+                    let writing = Writing { options, clock, group, published, on_commit, health, tx: None };
+                    runtime.block_on(writing.run(queue));
+                }
+                Err(cause) => error!(%cause, "no runtime for the writer"),
+            }
+        })?;
+        Ok((Self { jobs, healthy }, thread))
+    }
+
+    /// Runs a job inside the next transaction and answers after its commit. The job runs to its end even if the caller goes away.
+    pub(super) async fn write<T, F>(&self, origin: Origin, job: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            Box::pin(async move {
+                let result = match job(tx).await {
+                    Ok(value) => tx.finish_job().await.map(|()| value),
+                    Err(refusal) => Err(refusal),
+                };
+                let ending = match &result {
+                    Ok(_) => Ending::Keep,
+                    Err(Error::Storage(cause)) => Ending::Fault(cause.to_string()),
+                    Err(_) => Ending::Undo,
+                };
+                let answer = Box::new(move |group: Result<(), Error>| {
+                    // a caller that went away has nobody to be told
+                    let _ = answer.send(group.and(result));
+                });
+                Verdict { ending, answer }
+            })
+        });
+        self.jobs.try_send(Queued { origin, job }).map_err(|full| match full {
+            mpsc::error::TrySendError::Full(_) => Error::Busy { retry_after: RETRY_AFTER },
+            mpsc::error::TrySendError::Closed(_) => Error::Draining,
+        })?;
+        answered.await.unwrap_or_else(|_| Err(Error::internal("the job panicked")))
+    }
+
+    /// Follows whether the last group could be written.
+    pub(super) fn healthy(&self) -> watch::Receiver<bool> {
+        self.healthy.clone()
+    }
+}
+
+/// Pins this thread to one core *before* the connection is opened, so that the thread sqlx makes for it shares the core: a statement is
+/// two wake-ups, which cost a third on one core of what they cost across two.
+fn pin() {
+    if let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.into_iter().next_back()) {
+        core_affinity::set_for_current(core);
+    }
+}
+
+struct Writing {
+    options: SqliteConnectOptions,
+    clock: Clock,
+    group: NonZeroUsize,
+    published: Tail,
+    on_commit: OnCommit,
+    health: watch::Sender<bool>,
+    tx: Option<Tx>,
+}
+
+impl Writing {
+    async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        let mut group = Vec::with_capacity(self.group.get());
+        while queue.recv_many(&mut group, self.group.get()).await > 0 {
+            let jobs = group.drain(..).collect();
+            let mut verdicts = Vec::new();
+            let outcome = self.transaction(jobs, &mut verdicts).await;
+            match &outcome {
+                Ok(()) => {
+                    if !self.health.send_replace(true) {
+                        info!("the storage takes writes again");
+                    }
+                }
+                Err(fault) => {
+                    error!(fault, jobs = verdicts.len(), "the storage failed; the whole group was undone");
+                    self.health.send_replace(false);
+                    // whatever state the connection is in, the next group starts from what the file says
+                    self.tx = None;
+                }
+            }
+            for verdict in verdicts {
+                (verdict.answer)(outcome.clone().map_err(|fault| Error::Storage(fault.into())));
+            }
+        }
+        if let Some(tx) = self.tx.take() {
+            // the last checkpoint belongs to this thread: after it the file stands alone
+            let _ = tx.close().await;
+        }
+    }
+
+    async fn transaction(&mut self, jobs: Vec<Queued>, verdicts: &mut Vec<Verdict>) -> Result<(), String> {
+        let mut tx = match self.tx.take() {
+            Some(tx) => tx,
+            None => self.open().await.map_err(|error| chain(&error))?,
+        };
+        let alone = jobs.len() == 1;
+        tx.begin().await.map_err(|error| chain(&error))?;
+        for queued in jobs {
+            let mark = tx.start_job(queued.origin);
+            if !alone {
+                tx.savepoint().await.map_err(|error| chain(&error))?;
+            }
+            // a panic drops the way to the caller, who then learns of it
+            let verdict = AssertUnwindSafe((queued.job)(&mut tx)).catch_unwind().await.ok();
+            let undone = match verdict.as_ref().map(|verdict| &verdict.ending) {
+                Some(Ending::Keep) => false,
+                Some(Ending::Undo) | None => true,
+                Some(Ending::Fault(fault)) => {
+                    let fault = fault.clone();
+                    verdicts.extend(verdict);
+                    return Err(fault);
+                }
+            };
+            verdicts.extend(verdict);
+            if undone {
+                tx.undo_to(&mark);
+                if alone {
+                    tx.rollback().await.map_err(|error| chain(&error))?;
+                    self.tx = Some(tx);
+                    return Ok(());
+                }
+            }
+            if !alone {
+                tx.end_savepoint(undone).await.map_err(|error| chain(&error))?;
+            }
+        }
+        tx.commit().await.map_err(|error| chain(&error))?;
+        self.published = tx.tail();
+        (self.on_commit)(&tx.take_committed());
+        self.tx = Some(tx);
+        Ok(())
+    }
+
+    /// Opens the connection and publishes what became durable although its group was told otherwise: a commit whose fsync failed may
+    /// still be found in the file.
+    async fn open(&mut self) -> Result<Tx, Error> {
+        let mut connection = SqliteConnection::connect_with(&self.options).await?;
+        let tail = events::tail(&mut connection).await?;
+        while self.published.seq < tail.seq {
+            let missed = events::after(&mut connection, self.published.seq, 1000).await?;
+            let Some(last) = missed.last() else { break };
+            self.published.seq = last.seq;
+            (self.on_commit)(&Committed { events: missed, owes_mail: true });
+        }
+        self.published = tail;
+        Ok(Tx::new(connection, self.clock.clone(), tail))
+    }
+}
+
+/// An error with everything beneath it, in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
