@@ -1,0 +1,163 @@
+//! How mail leaves: one transport, with its settings.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::settings::Settings;
+
+/// How mail leaves.
+#[derive(Clone)]
+pub struct MailConfig {
+    /// The sender's mailbox, such as `Circonus Inside <noreply@acme.example>`. Parses as lettre's `Mailbox`.
+    pub from: String,
+    /// Where it goes.
+    pub transport: MailTransport,
+}
+
+/// Where mail goes.
+#[derive(Clone)]
+pub enum MailTransport {
+    /// Into files, one `.eml` each: for hosts without a relay and for trying out.
+    Directory {
+        /// Where the files are written; made with mode 0700 if missing.
+        path: PathBuf,
+    },
+    /// To a relay.
+    Smtp(SmtpSettings),
+}
+
+/// A relay. Relays without login, without TLS or with a private authority are normal on-premise.
+#[derive(Clone)]
+pub struct SmtpSettings {
+    /// Name or address; with TLS the certificate must be for it.
+    pub host: String,
+    /// 465, 587 or 25 by default, as the security goes.
+    pub port: u16,
+    /// What protects the connection.
+    pub security: SmtpSecurity,
+    /// User name and password, or no login. Never together with plaintext.
+    pub credentials: Option<(String, SecretString)>,
+    /// A PEM file of authorities that count besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// For one whole send, from the connection on.
+    pub timeout: Duration,
+}
+
+/// What protects the connection to a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// TLS from the first byte.
+    ImplicitTls,
+    /// TLS by STARTTLS, and no mail without it.
+    StartTls,
+    /// None.
+    Plaintext,
+}
+
+impl SmtpSecurity {
+    const fn port(self) -> u16 {
+        match self {
+            Self::ImplicitTls => 465,
+            Self::StartTls => 587,
+            Self::Plaintext => 25,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Directory,
+    Smtp,
+}
+
+impl MailConfig {
+    pub(super) fn take(settings: &mut Settings, data_dir: &Path) -> Self {
+        let kind = settings.choice_or("mail.transport", &[("directory", Kind::Directory), ("smtp", Kind::Smtp)]);
+        let given = settings.text("mail.from");
+        if given.is_none() && matches!(kind, Kind::Smtp) {
+            settings.violation("mail.from", "is needed when mail is sent by SMTP: relays refuse senders that they don't know");
+        }
+        let from = given.unwrap_or_else(|| settings.default_of("mail.from", "Circonus Inside <noreply@localhost>".to_owned()));
+        if from.parse::<lettre::message::Mailbox>().is_err() {
+            settings.violation("mail.from", "must be a mailbox such as Circonus Inside <noreply@acme.example>");
+        }
+        let transport = match kind {
+            Kind::Directory => {
+                settings.refuse("mail.smtp.", "has no effect unless mail.transport = \"smtp\"");
+                MailTransport::Directory { path: settings.path_or("mail.directory.path", data_dir.join("mail")) }
+            }
+            Kind::Smtp => {
+                settings.refuse("mail.directory.", "has no effect unless mail.transport = \"directory\"");
+                MailTransport::Smtp(SmtpSettings::take(settings))
+            }
+        };
+        Self { from, transport }
+    }
+}
+
+impl SmtpSettings {
+    fn take(settings: &mut Settings) -> Self {
+        let host = settings.text("mail.smtp.host").unwrap_or_default();
+        if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
+            settings.violation("mail.smtp.host", "must be the relay's name or address");
+        }
+        let security = settings.choice_or(
+            "mail.smtp.security",
+            &[
+                ("starttls", SmtpSecurity::StartTls),
+                ("implicit-tls", SmtpSecurity::ImplicitTls),
+                ("plaintext", SmtpSecurity::Plaintext),
+            ],
+        );
+        let credentials = take_credentials(settings);
+        if credentials.is_some() && security == SmtpSecurity::Plaintext {
+            settings.violation("mail.smtp.security", "must not be plaintext together with a password");
+        }
+        Self {
+            host,
+            port: settings.whole("mail.smtp.port", security.port(), 1..=u16::MAX),
+            security,
+            credentials,
+            ca_file: settings.path("mail.smtp.ca_file"),
+            timeout: settings.seconds("mail.smtp.timeout_seconds", 30),
+        }
+    }
+}
+
+fn take_credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
+    let username = settings.text("mail.smtp.username");
+    let password = settings.secret("mail.smtp.password");
+    let file = settings.path("mail.smtp.password_file");
+    if password.is_some() && file.is_some() {
+        settings.violation("mail.smtp.password_file", "must not be set together with mail.smtp.password");
+    }
+    let set = password.is_some() || file.is_some();
+    let password = password.or_else(|| read_password(settings, &file?));
+    match (username, set) {
+        (None, false) => None,
+        (Some(username), true) => password.map(|password| (username, password)),
+        (Some(_), false) => {
+            settings.violation("mail.smtp.username", "needs mail.smtp.password or mail.smtp.password_file");
+            None
+        }
+        (None, true) => {
+            settings.violation("mail.smtp.username", "is needed together with a password");
+            None
+        }
+    }
+}
+
+/// Reads the file without the line's end that editors leave.
+fn read_password(settings: &mut Settings, file: &Path) -> Option<SecretString> {
+    let what = match std::fs::read_to_string(file).map(SecretString::from) {
+        Ok(text) => match text.expose_secret().trim_end_matches(['\r', '\n']) {
+            "" => "is an empty file".to_owned(),
+            password => return Some(SecretString::from(password)),
+        },
+        Err(error) => format!("{} can't be read: {error}", file.display()),
+    };
+    settings.violation("mail.smtp.password_file", &what);
+    None
+}

@@ -1,0 +1,101 @@
+//! Where settings come from: a TOML file, the environment, flags.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::settings::{Raw, Settings};
+use crate::domain::edition::Edition;
+
+/// What the name of every variable begins with; behind it stands the key in capitals, with `__` between the levels.
+pub const PREFIX: &str = "USER_MANAGEMENT_";
+
+/// The one variable that is no key: where the file is, for want of `--config`.
+const FILE_VARIABLE: &str = "USER_MANAGEMENT_CONFIG";
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// The configuration file (TOML); without one, defaults, environment and flags count
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// The edition to switch to: inside or saas
+    #[arg(long, global = true)]
+    pub edition: Option<Edition>,
+    /// Where the database, sockets and keys live
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// An address to listen on; may be given several times
+    #[arg(long, value_name = "ADDR", global = true)]
+    pub listen: Vec<SocketAddr>,
+}
+
+/// Puts the three together, the stronger over the weaker.
+pub(super) fn gather(flags: &Flags, environment: impl Iterator<Item = (OsString, OsString)>) -> Settings {
+    let mut settings = Settings::default();
+    let mut file = flags.config.clone();
+    let mut variables = Vec::new();
+    for (name, value) in environment {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        match value.into_string() {
+            Ok(value) if name == FILE_VARIABLE => file = file.or_else(|| Some(PathBuf::from(value))),
+            Ok(value) => variables.push((name.to_owned(), value)),
+            Err(_) => settings.fault(format!("environment variable {name}: must be UTF-8")),
+        }
+    }
+    if let Some(file) = &file {
+        add_file(&mut settings, file);
+    }
+    for (name, value) in variables {
+        let key = name.trim_start_matches(PREFIX).replace("__", ".").to_lowercase();
+        settings.set(key, Raw::Text(value), format!("environment variable {name}"));
+    }
+    add_flags(&mut settings, flags);
+    settings
+}
+
+fn add_flags(settings: &mut Settings, flags: &Flags) {
+    if let Some(edition) = flags.edition {
+        settings.set("edition".to_owned(), Raw::Text(edition.as_str().to_owned()), "flag --edition".to_owned());
+    }
+    if let Some(directory) = &flags.data_dir {
+        match directory.to_str() {
+            Some(text) => settings.set("data_dir".to_owned(), Raw::Text(text.to_owned()), "flag --data-dir".to_owned()),
+            None => settings.fault("data_dir (flag --data-dir): must be UTF-8".to_owned()),
+        }
+    }
+    if !flags.listen.is_empty() {
+        let addresses = flags.listen.iter().map(|address| toml::Value::String(address.to_string())).collect();
+        settings.set("grpc.listen".to_owned(), Raw::Toml(toml::Value::Array(addresses)), "flag --listen".to_owned());
+    }
+}
+
+fn add_file(settings: &mut Settings, path: &Path) {
+    match std::fs::read_to_string(path) {
+        Ok(text) => add_toml(settings, &text, &path.display().to_string()),
+        Err(error) => settings.fault(format!("{}: can't be read: {error}", path.display())),
+    }
+}
+
+/// Adds the keys of a TOML text; `origin` is how violations name it.
+pub(super) fn add_toml(settings: &mut Settings, text: &str, origin: &str) {
+    match text.parse::<toml::Table>() {
+        Ok(table) => add_table(settings, "", table, origin),
+        Err(error) => {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let message = error.message().lines().collect::<Vec<_>>().join(", ");
+            settings.fault(format!("{origin}, line {line}: {message}"));
+        }
+    }
+}
+
+fn add_table(settings: &mut Settings, prefix: &str, table: toml::Table, origin: &str) {
+    for (name, value) in table {
+        let key = format!("{prefix}{name}");
+        match value {
+            toml::Value::Table(inner) => add_table(settings, &format!("{key}."), inner, origin),
+            value => settings.set(key, Raw::Toml(value), origin.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What counts, in which order, and what is refused.
+
+use super::mail::SmtpSecurity;
+use super::*;
+
+fn refused(text: &str) -> Vec<String> {
+    Config::from_toml(text).err().expect("refused").0
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    let config = Config::load(&Flags::default(), [("PATH", "/bin")]).expect("the defaults");
+    assert_eq!(config.grpc.listen, ["127.0.0.1:7001".parse().unwrap()]);
+    assert_eq!(config.grpc.socket, PathBuf::from("./user-management-data/grpc.sock"));
+    assert_eq!(config.link_key_file, PathBuf::from("./user-management-data/link.key"));
+    assert_eq!(config.invitation_lifetime, Some(Duration::from_hours(7 * 24)));
+    assert_eq!(config.web.public_url, "http://localhost:7080");
+    assert!(matches!(config.mail.transport, MailTransport::Directory { .. }));
+    assert_eq!((config.edition, config.signup), (None, None));
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    std::fs::write(&file, "edition = 'inside'\ndata_dir = '/file'\nsignup = 'closed'\n[grpc]\nlisten = ['127.0.0.1:1']\n")
+        .unwrap();
+    let flags = Flags { config: Some(file), listen: vec!["127.0.0.1:3".parse().unwrap()], ..Flags::default() };
+    let environment = [
+        ("USER_MANAGEMENT_DATA_DIR", "/environment"),
+        ("USER_MANAGEMENT_GRPC__LISTEN", "127.0.0.1:2"),
+        ("USER_MANAGEMENT_GRPC__OPERATOR_UIDS", "1000, 1001"),
+        ("USER_MANAGEMENT_LIMITS__CONNECTIONS", "5"),
+        ("USER_MANAGEMENT_GRPC__ALLOW_PLAINTEXT", "true"),
+    ];
+    let config = Config::load(&flags, environment).expect("valid");
+    assert_eq!(config.grpc.listen, ["127.0.0.1:3".parse().unwrap()]);
+    assert_eq!(config.data_dir, PathBuf::from("/environment"));
+    assert_eq!(config.grpc.socket, PathBuf::from("/environment/grpc.sock"), "defaults follow the directory");
+    assert_eq!(config.grpc.operator_uids, [1000, 1001]);
+    assert_eq!((config.limits.connections, config.grpc.allow_plaintext), (5, true));
+    assert_eq!((config.edition, config.signup), (Some(Edition::Inside), Some(Signup::Closed)));
+}
+
+#[test]
+fn every_violation_is_told_at_once_with_key_and_origin() {
+    let text = "
+        editon = 'inside'
+        edition = 'SaaS'
+        grpc = { listen = ['0.0.0.0:7001', 'here'], tls = { key = 'k' }, operator_uids = [-1] }
+        limits.connections = 0
+        limits.request_seconds = '5'
+        session = 3
+        password.memory_kib = 4
+        web = { public_url = 'ftp://x', listen = '127.0.0.1:80' }
+        log.filter = 'a=b=c'
+    ";
+    let violations = refused(text);
+    for part in [
+        "editon (the text): unknown key",
+        "edition (the text): unknown edition \"SaaS\": inside or saas",
+        "grpc.listen (the text): \"here\": invalid socket address syntax",
+        "grpc.tls.certificate (not set): is needed when grpc.tls is set",
+        "grpc.operator_uids (the text): \"-1\": invalid digit found in string",
+        "limits.connections (the text): must be a whole number from 1 to 100000",
+        "limits.request_seconds (the text): must be a whole number from 1 to 3600",
+        "session (the text): must be a table",
+        "password.memory_kib (the text): must be a whole number from 8 to 4194304",
+        "web.public_url (the text): must be an http or https URL without user, query and fragment",
+        "web.listen (the text): unknown key",
+        "log.filter (the text): ",
+    ] {
+        assert!(violations.iter().any(|violation| violation.starts_with(part)), "{part} in {violations:#?}");
+    }
+    assert!(violations.iter().all(|violation| !violation.contains('\n')));
+}
+
+#[test]
+fn a_mistyped_variable_and_a_broken_file_are_errors() {
+    let error = Config::load(&Flags::default(), [("USER_MANAGEMENT_LISTEN", "x")]).err().expect("refused");
+    assert_eq!(error.0, ["listen (environment variable USER_MANAGEMENT_LISTEN): unknown key"]);
+    let violations = refused("edition = 'inside'\nsignup =\n");
+    assert!(violations[0].starts_with("the text, line 2: "), "{violations:?}");
+    let missing = Flags { config: Some(PathBuf::from("/nowhere/config.toml")), ..Flags::default() };
+    let error = Config::load(&missing, [("A", "b")]).err().expect("refused").to_string();
+    assert!(error.starts_with("/nowhere/config.toml: can't be read: "), "{error}");
+}
+
+#[test]
+fn others_reach_no_plaintext_listener_unless_that_is_written_out() {
+    let listen = "grpc.listen = ['192.0.2.1:7001', '[::]:7001', '127.0.0.1:7001', '[::1]:7001']\n";
+    assert_eq!(refused(listen).len(), 2);
+    assert!(Config::from_toml(&format!("{listen}grpc.allow_plaintext = true")).is_ok());
+    let config = Config::from_toml(&format!("{listen}[grpc.tls]\ncertificate = 'c'\nkey = 'k'")).expect("valid");
+    let tls = TlsFiles { certificate: PathBuf::from("c"), key: PathBuf::from("k"), client_ca: None };
+    assert_eq!(config.grpc.tls, Some(tls));
+}
+
+#[test]
+fn a_relay_needs_a_sender_and_the_public_url() {
+    let violations = refused("mail.transport = 'smtp'");
+    for key in ["mail.from (not set)", "mail.smtp.host (not set)", "web.public_url (not set)"] {
+        assert!(violations.iter().any(|violation| violation.starts_with(key)), "{key} in {violations:?}");
+    }
+    assert_eq!(violations.len(), 3);
+}
+
+const RELAY: &str = "
+    web.public_url = 'https://users.acme.example/inside/'
+    mail = { transport = 'smtp', from = 'noreply@acme.example', smtp.host = 'relay' }
+";
+
+fn with_relay(more: &str) -> Result<Config, ConfigError> {
+    Config::from_toml(&RELAY.replace("smtp.host = 'relay'", &format!("smtp.host = 'relay', {more}")))
+}
+
+#[test]
+fn a_relay_gets_starttls_and_the_port_that_goes_with_the_security() {
+    for (more, security, port) in [
+        ("", SmtpSecurity::StartTls, 587),
+        ("smtp.security = 'implicit-tls'", SmtpSecurity::ImplicitTls, 465),
+        ("smtp.security = 'plaintext'", SmtpSecurity::Plaintext, 25),
+        ("smtp.port = 2525", SmtpSecurity::StartTls, 2525),
+    ] {
+        let config = with_relay(more).expect("valid");
+        let MailTransport::Smtp(smtp) = config.mail.transport else { panic!("a relay") };
+        assert_eq!((smtp.security, smtp.port), (security, port));
+        assert_eq!(config.web.public_url, "https://users.acme.example/inside");
+    }
+}
+
+#[test]
+fn a_password_needs_a_user_and_protection() {
+    assert!(with_relay("smtp.username = 'u', smtp.password = 'p'").is_ok());
+    for more in [
+        "smtp.username = 'u'",
+        "smtp.password = 'p'",
+        "smtp.username = 'u', smtp.password = 'p', smtp.security = 'plaintext'",
+        "smtp.username = 'u', smtp.password_file = '/nowhere/at/all'",
+        "smtp.username = 'u', smtp.password = 'p', smtp.password_file = '/dev/null'",
+    ] {
+        assert_eq!(with_relay(more).err().expect("refused").0.len(), 1, "{more}");
+    }
+}
+
+#[test]
+fn settings_of_the_other_transport_are_refused() {
+    let violations = refused("mail.smtp.host = 'relay'");
+    assert_eq!(violations, ["mail.smtp.host (the text): has no effect unless mail.transport = \"smtp\""]);
+}
+
+#[test]
+fn the_explanation_is_a_configuration_without_secrets() {
+    let environment = [
+        ("USER_MANAGEMENT_MAIL__TRANSPORT", "smtp"),
+        ("USER_MANAGEMENT_MAIL__FROM", "noreply@acme.example"),
+        ("USER_MANAGEMENT_MAIL__SMTP__HOST", "relay"),
+        ("USER_MANAGEMENT_MAIL__SMTP__USERNAME", "u"),
+        ("USER_MANAGEMENT_MAIL__SMTP__PASSWORD", "hunter2"),
+        ("USER_MANAGEMENT_WEB__PUBLIC_URL", "http://h"),
+        ("USER_MANAGEMENT_LIMITS__CONNECTIONS", "7"),
+    ];
+    let (_, text) = Config::explain(&Flags::default(), environment).expect("valid");
+    assert!(!text.contains("hunter2"));
+    assert!(text.contains("limits.connections = 7  # environment variable USER_MANAGEMENT_LIMITS__CONNECTIONS\n"), "{text}");
+    assert!(text.contains("grpc.listen = [\"127.0.0.1:7001\"]  # default\n"), "{text}");
+    assert_eq!(Config::from_toml(&text).expect("reads back").limits.connections, 7);
+}
