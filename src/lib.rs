@@ -3,6 +3,7 @@
 pub mod config;
 pub mod directory;
 pub mod domain;
+pub mod mail;
 pub mod store;
 
 /// The contract: messages, clients and servers generated from `proto/`.

@@ -160,3 +160,10 @@ fn list(violations: &[Violation]) -> String {
 fn names(accounts: &[Slug]) -> String {
     accounts.iter().map(Slug::as_str).collect::<Vec<_>>().join(", ")
 }
+
+/// An error with everything beneath it, in one line: for the log.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

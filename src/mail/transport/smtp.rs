@@ -1,0 +1,219 @@
+//! Mail over SMTP, one conversation per message.
+//!
+//! The commands are given one by one instead of through lettre's `send`, which doesn't say which of them failed: that alone tells a
+//! refused message from a relay that would refuse every one.
+
+use std::error::Error;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::response::{Response, Severity};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use secrecy::ExposeSecret;
+use tokio::time::timeout;
+
+use super::stream::UnbufferedStream;
+use super::{OpenError, SendFault, one_line};
+use crate::config::mail::{SmtpSecurity, SmtpSettings};
+use crate::mail::renderer::Rendered;
+
+/// A relay that takes our mail.
+pub(super) struct Relay {
+    host: String,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+    timeout: Duration,
+}
+
+enum Security {
+    ImplicitTls(TlsParameters),
+    StartTls(TlsParameters),
+    Plaintext,
+}
+
+/// How far a conversation has come.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// Name, connection, implicit TLS, greeting and EHLO.
+    Connecting,
+    StartingTls,
+    Authenticating,
+    Sender,
+    Recipient,
+    /// The DATA command.
+    Announcement,
+    /// The message itself: if this breaks off, it may have been taken.
+    Content,
+}
+
+/// What ended a conversation early.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Connection(#[from] std::io::Error),
+    #[error(transparent)]
+    Conversation(#[from] lettre::transport::smtp::Error),
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connecting => "connecting",
+            Self::StartingTls => "STARTTLS",
+            Self::Authenticating => "AUTH",
+            Self::Sender => "MAIL FROM",
+            Self::Recipient => "RCPT TO",
+            Self::Announcement => "DATA",
+            Self::Content => "message",
+        })
+    }
+}
+
+impl Relay {
+    pub(super) fn open(settings: &SmtpSettings) -> Result<Self, OpenError> {
+        let security = match settings.security {
+            SmtpSecurity::ImplicitTls => Security::ImplicitTls(tls(&settings.host, settings.ca_file.as_deref())?),
+            SmtpSecurity::StartTls => Security::StartTls(tls(&settings.host, settings.ca_file.as_deref())?),
+            SmtpSecurity::Plaintext if settings.credentials.is_some() && !is_this_host(&settings.host) => {
+                return Err(OpenError::CredentialsInTheClear);
+            }
+            SmtpSecurity::Plaintext => Security::Plaintext,
+        };
+        let login = settings.credentials.as_ref();
+        Ok(Self {
+            host: settings.host.clone(),
+            port: settings.port,
+            security,
+            credentials: login.map(|(user, password)| Credentials::new(user.clone(), password.expose_secret().to_owned())),
+            hello: ClientId::default(),
+            timeout: settings.timeout,
+        })
+    }
+
+    /// Hands a mail over within the timeout.
+    pub(super) async fn send(&self, mail: &Rendered) -> Result<String, SendFault> {
+        let mut phase = Phase::Connecting;
+        let mut connection = None;
+        // lettre's own timeout covers the connect only
+        let talk = timeout(self.timeout, async {
+            let connection = connection.insert(self.connect(&mut phase).await?);
+            deliver(connection, mail, &mut phase).await
+        });
+        let outcome = match talk.await {
+            Ok(Ok(response)) => Ok(reply(&response)),
+            Ok(Err(fault)) => Err(judge(phase, &fault)),
+            Err(_) => {
+                let seconds = self.timeout.as_secs_f32();
+                return Err(SendFault::Deployment(one_line(&format!("{phase}: no answer within {seconds} s"))));
+            }
+        };
+        // the outcome stands: a relay that doesn't answer the farewell must not make a sent mail look unsent
+        if let Some(mut connection) = connection {
+            let _ = timeout(Duration::from_secs(1), connection.abort()).await;
+        }
+        outcome
+    }
+
+    async fn connect(&self, phase: &mut Phase) -> Result<AsyncSmtpConnection, Fault> {
+        // a name may have several addresses: one that is dead must leave time for the next
+        let patience = self.timeout / 3;
+        let address = (self.host.as_str(), self.port);
+        let mut connection = match &self.security {
+            Security::Plaintext => AsyncSmtpConnection::connect_tokio1(address, Some(patience), &self.hello, None, None).await?,
+            Security::ImplicitTls(tls) => {
+                AsyncSmtpConnection::connect_tokio1(address, Some(patience), &self.hello, Some(tls.clone()), None).await?
+            }
+            Security::StartTls(tls) => {
+                let stream = UnbufferedStream::connect(&self.host, self.port, patience).await?;
+                let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await?;
+                *phase = Phase::StartingTls;
+                // fails when it isn't offered: somebody in between may have cut the offer out
+                connection.starttls(tls.clone(), &self.hello).await?;
+                connection
+            }
+        };
+        if let Some(credentials) = &self.credentials {
+            *phase = Phase::Authenticating;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+}
+
+async fn deliver(connection: &mut AsyncSmtpConnection, mail: &Rendered, phase: &mut Phase) -> Result<Response, Fault> {
+    *phase = Phase::Sender;
+    connection.command(Mail::new(mail.envelope().from().cloned(), Vec::new())).await?;
+    for recipient in mail.envelope().to() {
+        *phase = Phase::Recipient;
+        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
+    }
+    *phase = Phase::Announcement;
+    connection.command(Data).await?;
+    *phase = Phase::Content;
+    Ok(connection.message(mail.bytes()).await?)
+}
+
+/// Says whose fault a failed command is.
+///
+/// Until the sender was named, whatever happens would happen to every mail. A permanent reply to the sender would too, since all
+/// have the same; a temporary one is how relays slow down a busy client. From the recipient on a reply is about this message, except
+/// where its code says that the credentials are missing or wrong (RFC 4954).
+fn judge(phase: Phase, fault: &Fault) -> SendFault {
+    let answer = match fault {
+        Fault::Conversation(fault) => fault.status().map(|code| (code, fault.source())),
+        Fault::Connection(_) => None,
+    };
+    let Some((code, text)) = answer else {
+        return SendFault::Deployment(one_line(&format!("{phase}: {fault}")));
+    };
+    let text = text.map(ToString::to_string).unwrap_or_default();
+    let reply = one_line(&format!("{code} {text}"));
+    let credentials = [530, 534, 535, 538].contains(&u16::from(code));
+    match (phase, code.severity) {
+        (Phase::Recipient | Phase::Announcement | Phase::Content, Severity::PermanentNegativeCompletion) if !credentials => {
+            SendFault::Refused(reply)
+        }
+        (Phase::Sender | Phase::Recipient | Phase::Announcement | Phase::Content, Severity::TransientNegativeCompletion) => {
+            SendFault::Deferred(reply)
+        }
+        _ => SendFault::Deployment(one_line(&format!("{phase}: {reply}"))),
+    }
+}
+
+fn reply(response: &Response) -> String {
+    let lines = response.message().collect::<Vec<_>>().join(" ");
+    one_line(&format!("{} {lines}", response.code()))
+}
+
+fn tls(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, OpenError> {
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(path) = ca_file {
+        builder = builder.certificate_store(CertificateStore::None);
+        for certificate in certificates(path)? {
+            builder = builder.add_root_certificate(Certificate::from_der(certificate).map_err(OpenError::Tls)?);
+        }
+    }
+    builder.build().map_err(OpenError::Tls)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, OpenError> {
+    let pem = std::fs::read(path).map_err(|source| OpenError::CaFile { path: path.to_owned(), source })?;
+    let found = CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.map(|der| der.to_vec()));
+    match found.collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) | Err(_) => Err(OpenError::CaCertificates(path.to_owned())),
+    }
+}
+
+fn is_this_host(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
