@@ -1,5 +1,6 @@
 //! The user management service of Circonus Inside.
 
+pub mod app;
 pub mod config;
 pub mod directory;
 pub mod domain;

@@ -28,9 +28,9 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 
+use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use sqlx::{Connection as _, Sqlite};
 use tokio::sync::watch;
 
 use crate::domain::clock::Clock;

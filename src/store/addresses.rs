@@ -26,7 +26,8 @@ pub async fn mention(tx: &mut Tx, email: &Email) -> Result<AddressId, Error> {
 /// The address's id, if it was ever mentioned.
 pub async fn find(connection: &mut SqliteConnection, email: &Email) -> Result<Option<AddressId>, Error> {
     let folded = email.folded();
-    let row =
-        sqlx::query!(r#"select id as "id: AddressId" from addresses where folded = ?"#, folded).fetch_optional(connection).await?;
+    let row = sqlx::query!(r#"select id as "id: AddressId" from addresses where folded = ?"#, folded)
+        .fetch_optional(connection)
+        .await?;
     Ok(row.map(|row| row.id))
 }

@@ -14,7 +14,7 @@ use super::tx::Tail;
 
 /// Appends one event with the personal values that stand beside it.
 pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, encoded: &Encoded) -> Result<(), Error> {
-    let seq = i64::try_from(event.seq).map_err(|error| Error::internal(error))?;
+    let seq = i64::try_from(event.seq).map_err(Error::internal)?;
     let (kind, account, bytes, hash) = (event.change.kind(), event.change.account(), &encoded.bytes[..], &encoded.hash[..]);
     sqlx::query!(
         "insert into events (seq, time, kind, account, bytes, hash) values (?, ?, ?, ?, ?, ?)",
@@ -31,10 +31,13 @@ pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, enc
         return Ok(());
     }
     // the client's address is the caller's; every other value is about the person whom the event is about
-    let caller = event.on_behalf_of.map(|user| *user.as_bytes()).unwrap_or(match event.actor {
-        crate::domain::event::Actor::User(user) => *user.as_bytes(),
-        _ => [0; 16],
-    });
+    let caller = event.on_behalf_of.map_or(
+        match event.actor {
+            crate::domain::event::Actor::User(user) => *user.as_bytes(),
+            _ => [0; 16],
+        },
+        |user| *user.as_bytes(),
+    );
     let person = event.change.person().unwrap_or([0; 16]);
     let callers = usize::from(event.client.is_some());
     let rows: Vec<serde_json::Value> = encoded
@@ -65,7 +68,7 @@ pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Erro
         .fetch_optional(connection)
         .await?;
     let Some(last) = last else { return Ok(Tail::START) };
-    let seq = u64::try_from(last.seq).map_err(|error| Error::internal(error))?;
+    let seq = u64::try_from(last.seq).map_err(Error::internal)?;
     let hash = last.hash.try_into().map_err(|_| Error::internal("an event's hash has another length"))?;
     Ok(Tail { seq, hash, time: last.time })
 }
@@ -106,7 +109,7 @@ pub async fn newest(connection: &mut SqliteConnection, of: Of, before: Option<u6
 
 /// Reads events after `after`, oldest first.
 pub async fn after(connection: &mut SqliteConnection, after: u64, limit: i64) -> Result<Vec<Event>, Error> {
-    let after = i64::try_from(after).map_err(|error| Error::internal(error))?;
+    let after = i64::try_from(after).map_err(Error::internal)?;
     let rows = sqlx::query!("select seq, bytes from events where seq > ? order by seq limit ?", after, limit)
         .fetch_all(&mut *connection)
         .await?;
@@ -114,7 +117,7 @@ pub async fn after(connection: &mut SqliteConnection, after: u64, limit: i64) ->
 }
 
 async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) -> Result<Vec<Event>, Error> {
-    let seqs = serde_json::to_string(&rows.iter().map(|(seq, _)| seq).collect::<Vec<_>>()).map_err(|error| Error::internal(error))?;
+    let seqs = serde_json::to_string(&rows.iter().map(|(seq, _)| seq).collect::<Vec<_>>()).map_err(Error::internal)?;
     let values = sqlx::query!(
         "select seq, slot, salt, value from personal_values where seq in (select value from json_each(?)) order by seq, slot",
         seqs
@@ -124,13 +127,13 @@ async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) ->
     let mut personal: BTreeMap<i64, Vec<Option<Salted>>> = BTreeMap::new();
     for row in values {
         let slots = personal.entry(row.seq).or_default();
-        let slot = usize::try_from(row.slot).map_err(|error| Error::internal(error))?;
+        let slot = usize::try_from(row.slot).map_err(Error::internal)?;
         slots.resize(slot, None);
         let salt = row.salt.try_into().map_err(|_| Error::internal("a salt has another length"))?;
         slots.push(Some(Salted { salt, value: row.value }));
     }
     rows.into_iter()
-        .map(|(seq, bytes)| Event::decode(&bytes, personal.remove(&seq).unwrap_or_default()).map_err(|error| Error::internal(error)))
+        .map(|(seq, bytes)| Event::decode(&bytes, personal.remove(&seq).unwrap_or_default()).map_err(Error::internal))
         .collect()
 }
 
@@ -147,7 +150,7 @@ pub struct Whole {
 pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
     let mut seen = Tail::START;
     loop {
-        let from = i64::try_from(seen.seq).map_err(|error| Error::internal(error))?;
+        let from = i64::try_from(seen.seq).map_err(Error::internal)?;
         let rows = sqlx::query!("select seq, bytes, hash from events where seq > ? order by seq limit 1000", from)
             .fetch_all(&mut *connection)
             .await?;
@@ -160,7 +163,10 @@ pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
         let Ok(events) = events else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };
         for ((event, stored), digest) in events.iter().zip(&hashes).zip(&digests) {
             let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
-            if !linked || stored[..] != digest[..] || !event.encode().personal.iter().all(|value| value.is_whole()) {
+            if !linked
+                || stored[..] != digest[..]
+                || !event.encode().personal.iter().all(super::super::domain::event::Personal::is_whole)
+            {
                 return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) });
             }
             seen = Tail { seq: event.seq, hash: *digest, time: event.time };

@@ -232,11 +232,7 @@ pub async fn page(
 }
 
 /// The unanswered invitations of an address, newest first.
-pub async fn of_address(
-    connection: &mut SqliteConnection,
-    address: AddressId,
-    limit: i64,
-) -> Result<Vec<Invitation>, Error> {
+pub async fn of_address(connection: &mut SqliteConnection, address: AddressId, limit: i64) -> Result<Vec<Invitation>, Error> {
     let rows =
         read!("where i.address = ? and i.state = 1 order by i.id desc limit ?", address, limit).fetch_all(connection).await?;
     rows.into_iter().map(TryInto::try_into).collect()

@@ -282,11 +282,10 @@ pub struct Queue {
 
 /// Counts the queue.
 pub async fn queue(connection: &mut SqliteConnection) -> Result<Queue, Error> {
-    let open = sqlx::query!(
-        r#"select count(*) as "count!: i64", min(created) as "oldest: Timestamp" from mails where state in (1, 2)"#
-    )
-    .fetch_one(&mut *connection)
-    .await?;
+    let open =
+        sqlx::query!(r#"select count(*) as "count!: i64", min(created) as "oldest: Timestamp" from mails where state in (1, 2)"#)
+            .fetch_one(&mut *connection)
+            .await?;
     let failed = sqlx::query!(r#"select count(*) as "count!: i64" from mails where state = 4"#).fetch_one(connection).await?;
     Ok(Queue { queued: open.count, failed: failed.count, oldest: open.oldest })
 }

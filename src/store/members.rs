@@ -103,9 +103,8 @@ pub async fn update(tx: &mut Tx, member: &Membership) -> Result<(), Error> {
 
 /// Ends a membership.
 pub async fn delete(tx: &mut Tx, member: &Membership) -> Result<(), Error> {
-    let done = sqlx::query!("delete from members where account = ? and user = ?", member.account, member.user)
-        .execute(tx.sql())
-        .await?;
+    let done =
+        sqlx::query!("delete from members where account = ? and user = ?", member.account, member.user).execute(tx.sql()).await?;
     super::changed_one(done.rows_affected())
 }
 

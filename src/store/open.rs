@@ -20,7 +20,7 @@ const NETWORK_FILE_SYSTEMS: [i64; 4] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory can't be made or looked at.
-    #[error("the data directory {0}: {1}")]
+    #[error("the data directory {0} can't be used")]
     Directory(PathBuf, #[source] std::io::Error),
     /// The directory isn't safe to keep secrets in.
     #[error("the data directory {0} {1}")]
@@ -32,13 +32,13 @@ pub enum OpenError {
     #[error("{0} has schema version {1}, and this program knows {2} at most: use the newer program, or restore an older backup")]
     Newer(PathBuf, i64, i64),
     /// The database can't be opened.
-    #[error("the database {0}: {1}")]
+    #[error("the database {0} can't be opened")]
     Database(PathBuf, #[source] sqlx::Error),
     /// A step of the schema failed; the file is as it was.
-    #[error("the database {0} can't be brought to the present schema: {1}")]
+    #[error("the database {0} can't be brought to the present schema; it is as it was")]
     Migration(PathBuf, #[source] sqlx::migrate::MigrateError),
     /// What is in it can't be read.
-    #[error("the data in {0} can't be read: {1}")]
+    #[error("the data in {0} can't be read")]
     Unreadable(PathBuf, #[source] crate::domain::error::Error),
 }
 

@@ -40,23 +40,19 @@ where
 {
     let Some(key) = key else { return Ok(Once { outcome: work(tx).await?, replayed: false }) };
     let (caller, id, fingerprint) = (&key.caller[..], &key.id[..], &key.fingerprint[..]);
-    let kept = sqlx::query!(
-        "select fingerprint, outcome from requests where caller = ? and rpc = ? and id = ?",
-        caller,
-        key.rpc,
-        id
-    )
-    .fetch_optional(tx.sql())
-    .await?;
+    let kept =
+        sqlx::query!("select fingerprint, outcome from requests where caller = ? and rpc = ? and id = ?", caller, key.rpc, id)
+            .fetch_optional(tx.sql())
+            .await?;
     if let Some(kept) = kept {
         if kept.fingerprint != fingerprint {
             return Err(Error::RequestIdReused);
         }
-        let outcome = serde_json::from_str(&kept.outcome).map_err(|error| Error::internal(error))?;
+        let outcome = serde_json::from_str(&kept.outcome).map_err(Error::internal)?;
         return Ok(Once { outcome, replayed: true });
     }
     let outcome = work(tx).await?;
-    let json = serde_json::to_string(&outcome).map_err(|error| Error::internal(error))?;
+    let json = serde_json::to_string(&outcome).map_err(Error::internal)?;
     let now = tx.now();
     sqlx::query!(
         "insert into requests (caller, rpc, id, fingerprint, outcome, created) values (?, ?, ?, ?, ?, ?)",

@@ -34,7 +34,7 @@ pub async fn end(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
 /// Writes down when sessions were last used, so that a restart doesn't forget it.
 pub async fn touch(tx: &mut Tx, used: &[(SessionId, Timestamp)]) -> Result<(), Error> {
     let used: Vec<_> = used.iter().map(|(session, at)| (super::hex(session.as_bytes()), at.as_micros())).collect();
-    let used = serde_json::to_string(&used).map_err(|error| Error::internal(error))?;
+    let used = serde_json::to_string(&used).map_err(Error::internal)?;
     sqlx::query!(
         "update sessions set last_used = used.at
            from (select unhex(value ->> 0) as id, value ->> 1 as at from json_each(?)) as used

@@ -136,8 +136,9 @@ impl Tx {
         Mark { tail: self.tail, events: self.events.len(), owes_mail: self.owes_mail }
     }
 
-    /// Judges what can only be judged once the whole job is done.
-    pub(super) async fn finish_job(&mut self) -> Result<(), Error> {
+    /// Judges the last-admin rule on all that was recorded. The writer calls it when the job is done; a job does so itself before it reads
+    /// what the rule keeps, `accounts.has_manager`.
+    pub async fn judge(&mut self) -> Result<(), Error> {
         if self.marked.is_empty() {
             return Ok(());
         }

@@ -110,8 +110,9 @@ pub async fn login(connection: &mut SqliteConnection, folded: &str) -> Result<Op
 
 /// Sets or clears the super-admin mark.
 pub async fn set_super_admin(tx: &mut Tx, user: &User) -> Result<(), Error> {
-    let done = sqlx::query!("update users set super_admin = ?, version = ? where id = ?", user.super_admin, user.version, user.id)
-        .execute(tx.sql())
-        .await?;
+    let done =
+        sqlx::query!("update users set super_admin = ?, version = ? where id = ?", user.super_admin, user.version, user.id)
+            .execute(tx.sql())
+            .await?;
     super::changed_one(done.rows_affected())
 }

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 
 use crate::domain::clock::Clock;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, chain};
 use crate::domain::event::Origin;
 
 use super::events;
@@ -95,7 +95,7 @@ impl Writer {
         let job: Job = Box::new(move |tx| {
             Box::pin(async move {
                 let result = match job(tx).await {
-                    Ok(value) => tx.finish_job().await.map(|()| value),
+                    Ok(value) => tx.judge().await.map(|()| value),
                     Err(refusal) => Err(refusal),
                 };
                 let ending = match &result {
@@ -145,7 +145,7 @@ impl Writing {
     async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
         let mut group = Vec::with_capacity(self.group.get());
         while queue.recv_many(&mut group, self.group.get()).await > 0 {
-            let jobs = group.drain(..).collect();
+            let jobs = std::mem::take(&mut group);
             let mut verdicts = Vec::new();
             let outcome = self.transaction(jobs, &mut verdicts).await;
             match &outcome {
@@ -228,10 +228,4 @@ impl Writing {
         self.published = tail;
         Ok(Tx::new(connection, self.clock.clone(), tail))
     }
-}
-
-/// An error with everything beneath it, in one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,0 +1,218 @@
+//! What the service does, one file per noun.
+//!
+//! An operation takes the witness of a right ([`admission`]), values that were parsed, and does its work in one write. Nothing here knows
+//! gRPC: `api`, and whatever else lets callers in, extracts credentials and parses; this judges and acts.
+
+pub mod access;
+pub mod accounts;
+pub mod admission;
+pub mod answers;
+pub mod caller;
+pub mod delivery;
+mod housekeeping;
+pub mod invitations;
+mod link_key;
+pub mod members;
+pub mod operations;
+pub mod page;
+mod passwords;
+pub mod services;
+pub mod sessions;
+pub mod sign_up;
+pub mod users;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::config::{Config, SessionConfig, Signup};
+use crate::directory::{Directory, View};
+use crate::domain::clock::{Clock, Timestamp};
+use crate::domain::edition::Edition;
+use crate::domain::email::Email;
+use crate::domain::error::Error;
+use crate::domain::event::{Actor, Change, Origin};
+use crate::domain::id::{Epoch, TraceId, UserId};
+use crate::domain::token::LinkKey;
+use crate::mail::{Renderer, Transport};
+use crate::store::server::{self, Recorded};
+use crate::store::{self, DataDir, Opened, Store};
+use passwords::Passwords;
+
+/// The service.
+pub struct App {
+    store: Store,
+    directory: Arc<Directory>,
+    clock: Clock,
+    edition: Edition,
+    signup: Signup,
+    session: SessionConfig,
+    invitation_lifetime: Option<Duration>,
+    operator_uids: BTreeSet<u32>,
+    passwords: Passwords,
+    link_key: LinkKey,
+    renderer: Renderer,
+    transport: Transport,
+    mail_owed: Arc<Notify>,
+    mail_fault: Mutex<String>,
+    started: Timestamp,
+}
+
+/// Why the service can't start: one line for the person who started it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data can't be opened.
+    #[error(transparent)]
+    Open(#[from] store::OpenError),
+    /// The data can't be read or written.
+    #[error("the data can't be used")]
+    Data(#[from] Error),
+    /// The link key is missing or can't be read.
+    #[error(transparent)]
+    LinkKey(#[from] link_key::LinkKeyError),
+    /// Mail can't be rendered or sent as configured.
+    #[error("mail: {0}")]
+    Mail(String),
+}
+
+/// How one that reads a user reference may be named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserRef {
+    /// By id.
+    Id(UserId),
+    /// By the address that they hold now.
+    Email(Email),
+}
+
+impl std::fmt::Display for UserRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Email(email) => f.write_str(email.as_typed()),
+        }
+    }
+}
+
+impl App {
+    /// Opens the data and makes everything ready; nothing listens yet.
+    ///
+    /// A fresh directory gets its identity, key and edition. One that was last served as another edition gets an event that says so, and
+    /// nothing else: memberships, invitations and tokens stay as they are.
+    pub async fn open(config: &Config, clock: Clock, group: NonZeroUsize) -> Result<Arc<Self>, StartError> {
+        let opened = Opened::open(DataDir::lock(&config.data_dir)?).await?;
+        let recorded = server::recorded(&mut *opened.read().await?).await?;
+        let link_key = link_key::load(&config.link_key_file, recorded.is_none())?;
+        let edition = config.edition.or(recorded.map(|recorded| recorded.edition)).unwrap_or(Edition::Inside);
+        let present = match recorded {
+            Some(recorded) => recorded,
+            None => Recorded { epoch: Epoch::new(clock.now(), store::random()?), edition },
+        };
+        let directory = Arc::new(Directory::load(&mut *opened.read().await?, present).await?);
+        let mail_owed = Arc::new(Notify::new());
+        let on_commit = {
+            let (directory, mail_owed) = (Arc::clone(&directory), Arc::clone(&mail_owed));
+            Box::new(move |committed: &store::Committed| {
+                directory.apply(&committed.events);
+                if committed.owes_mail {
+                    mail_owed.notify_one();
+                }
+            })
+        };
+        let store = opened.start(clock.clone(), group, on_commit).await?;
+        record_edition(&store, recorded, Recorded { edition, ..present }).await?;
+        let mail = |error: &dyn std::fmt::Display| StartError::Mail(error.to_string());
+        Ok(Arc::new(Self {
+            store,
+            directory,
+            edition,
+            signup: config.signup.unwrap_or(Signup::of(edition)),
+            session: config.session,
+            invitation_lifetime: config.invitation_lifetime,
+            operator_uids: operator_uids(&config.grpc.operator_uids),
+            passwords: Passwords::new(config.password)?,
+            link_key,
+            renderer: Renderer::new(&config.web.public_url, &config.mail.from).map_err(|error| mail(&error))?,
+            transport: Transport::open(&config.mail.transport).map_err(|error| mail(&error))?,
+            mail_owed,
+            mail_fault: Mutex::default(),
+            started: clock.now(),
+            clock,
+        }))
+    }
+
+    /// The present state of the directory.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.directory.snapshot()
+    }
+
+    /// The moment, as operations see it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The edition that the data is served as.
+    #[must_use]
+    pub const fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// The data, for benches and tests that look beneath the operations.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Follows whether the last write could be made.
+    pub fn healthy(&self) -> Result<watch::Receiver<bool>, Error> {
+        self.store.healthy()
+    }
+
+    /// Ends the writer after what waits for it. Later writes are refused as draining.
+    pub async fn close(&self) {
+        self.flush_sessions().await;
+        self.store.close().await;
+    }
+
+    /// The etag of something that the event `version` last changed.
+    #[must_use]
+    pub fn etag(&self, version: i64) -> String {
+        let [a, b, c, d, ..] = *self.directory.view().epoch().as_bytes();
+        format!("{:08x}-{version:x}", u32::from_be_bytes([a, b, c, d]))
+    }
+
+    /// Refuses an etag that isn't the present one; an empty one asks for nothing.
+    fn check_etag(&self, given: &str, version: i64) -> Result<(), Error> {
+        let etag = self.etag(version);
+        if given.is_empty() || given == etag { Ok(()) } else { Err(Error::EtagMismatch { etag }) }
+    }
+}
+
+/// What the server does of itself.
+fn server_origin() -> Origin {
+    Origin { actor: Actor::Server, on_behalf_of: None, client: None, trace: TraceId::from_bytes([0; 16]) }
+}
+
+async fn record_edition(store: &Store, recorded: Option<Recorded>, present: Recorded) -> Result<(), Error> {
+    if recorded == Some(present) {
+        return Ok(());
+    }
+    store
+        .write(server_origin(), async move |tx| {
+            match recorded {
+                None => server::insert(tx, present).await?,
+                Some(_) => server::set_edition(tx, present.edition).await?,
+            }
+            tx.record(Change::EditionSet(present.edition)).await.map(|_| ())
+        })
+        .await
+}
+
+/// Root, the service's own user, and whom the configuration adds.
+fn operator_uids(configured: &[u32]) -> BTreeSet<u32> {
+    configured.iter().copied().chain([0, rustix::process::geteuid().as_raw()]).collect()
+}

@@ -1,0 +1,216 @@
+//! The delivery worker: takes the mail that is due first, decides what goes, sends it, and writes down how that ended.
+//!
+//! A mail is in flight, in the database, before it is handed to the relay, and its bytes and Message-ID are the same in every attempt: a crash
+//! after the relay took it repeats a mail that can be told from a new one, and loses none. No RPC ever waits for this.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::App;
+use super::server_origin;
+use crate::config::Signup;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::error::Error;
+use crate::domain::id::{InvitationId, SignUpId};
+use crate::domain::invitation::State as InvitationState;
+use crate::domain::name::{DisplayName, Timezone};
+use crate::domain::token::LinkKind;
+use crate::mail::{ConfirmationLink, Letter, SendFault};
+use crate::store::mails::{self, Kind, Mail, State};
+use crate::store::sign_ups::{self, SignUp};
+use crate::store::{self, invitations, services, users};
+
+/// How long an attempt may be in flight before it counts as lost: longer than any conversation with a relay takes.
+const LEASE: Duration = Duration::from_mins(15);
+
+/// The wait after the first attempt that failed; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(30);
+
+/// The longest wait between attempts.
+const LONGEST_WAIT: Duration = Duration::from_hours(6);
+
+/// How often the queue is looked at although nothing woke the worker: a clock that was set back must not strand a mail.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// Open sign-ups whose links one mail brings.
+const LINKS: i64 = 5;
+
+/// What is to be done with a mail.
+enum Decision {
+    Send(Letter),
+    Drop(&'static str),
+}
+
+impl App {
+    /// Delivers until told to stop; an attempt under way is finished first.
+    pub async fn deliver(self: Arc<Self>, stop: CancellationToken) {
+        if let Err(error) = self.store.write(server_origin(), async |tx| mails::resume(tx).await).await {
+            warn!(%error, "mails in flight at the last stop couldn't be resumed yet");
+        }
+        while !stop.is_cancelled() {
+            let wait = match self.deliver_next().await {
+                Ok(true) => continue,
+                Ok(false) => self.until_next().await,
+                Err(error) => {
+                    warn!(error = %crate::domain::error::chain(&error), "the mail queue can't be worked on at present");
+                    FIRST_WAIT
+                }
+            };
+            let woken = async {
+                let _ = tokio::time::timeout(wait, self.mail_owed.notified()).await;
+            };
+            stop.run_until_cancelled(woken).await;
+        }
+    }
+
+    async fn until_next(&self) -> Duration {
+        let next = async { mails::next_due(&mut *self.store.read().await?).await };
+        match next.await {
+            Ok(Some(due)) => due.since(self.now()).min(LOOK),
+            Ok(None) | Err(_) => LOOK,
+        }
+    }
+
+    /// Makes one attempt at the mail that is due first; false if none is due.
+    pub async fn deliver_next(&self) -> Result<bool, Error> {
+        let Some(mail) = self.store.write(server_origin(), async |tx| mails::take_due(tx, LEASE).await).await? else {
+            return Ok(false);
+        };
+        let (state, reply, due) = match self.decide(&mail).await? {
+            Decision::Drop(why) => (State::Dropped, why.to_owned(), self.now()),
+            Decision::Send(letter) => self.attempt(&mail, &letter).await,
+        };
+        info!(mail.id = %mail.id, state = state.as_str(), attempts = mail.delivery.attempts, reply, "mail attempted");
+        let id = mail.id;
+        self.store.write(server_origin(), async move |tx| mails::settle(tx, id, state, &reply, due).await).await?;
+        Ok(true)
+    }
+
+    async fn attempt(&self, mail: &Mail, letter: &Letter) -> (State, String, Timestamp) {
+        let now = self.now();
+        let Ok(to) = Email::parse(&mail.recipient) else {
+            return (State::Failed, "the address can't be sent to".to_owned(), now);
+        };
+        let rendered = match self.renderer.render(letter, &to, &self.message_id(mail.id), mail.created) {
+            Ok(rendered) => rendered,
+            Err(error) => return (State::Failed, error.to_string(), now),
+        };
+        let outcome = self.transport.send(&rendered).await;
+        let now = self.now();
+        let later = now.plus(wait_after(mail.delivery.attempts));
+        let mut fault = self.mail_fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault.clear();
+        match outcome {
+            Ok(reply) => (State::Sent, reply, now),
+            Err(SendFault::Refused(reply)) => (State::Failed, reply, now),
+            Err(SendFault::Deferred(reply)) => (State::Queued, reply, later),
+            Err(SendFault::Deployment(what)) => {
+                fault.clone_from(&what);
+                (State::Queued, what, later)
+            }
+        }
+    }
+
+    async fn decide(&self, mail: &Mail) -> Result<Decision, Error> {
+        match (mail.kind, mail.invitation, mail.sign_up) {
+            (Kind::Invitation, Some(invitation), _) => self.decide_invitation(mail, invitation).await,
+            (Kind::SignUp, _, Some(sign_up)) => self.decide_sign_up(mail, sign_up).await,
+            (Kind::ConfirmationAgain, ..) => self.decide_again(mail).await,
+            (Kind::Invitation | Kind::SignUp, ..) => Ok(Decision::Drop("what it was for is gone")),
+        }
+    }
+
+    async fn decide_invitation(&self, mail: &Mail, id: InvitationId) -> Result<Decision, Error> {
+        let mut connection = self.store.read().await?;
+        let Some(invitation) = invitations::by_id(&mut connection, id).await? else {
+            return Ok(Decision::Drop("the invitation is gone"));
+        };
+        if invitation.mail != Some(mail.id) {
+            return Ok(Decision::Drop("a newer mail was asked for"));
+        }
+        match invitation.state_at(self.now()) {
+            InvitationState::Pending => {}
+            InvitationState::Expired => return Ok(Decision::Drop("the invitation expired first")),
+            InvitationState::Withdrawn => return Ok(Decision::Drop("the invitation was withdrawn first")),
+            InvitationState::Accepted | InvitationState::Ignored => {
+                return Ok(Decision::Drop("the invitation was answered first"));
+            }
+        }
+        let granted_by = match (invitation.grantor.user, invitation.grantor.service) {
+            (Some(user), _) => users::by_id(&mut connection, user).await?.map(|user| user.display_name),
+            (None, Some(service)) => services::by_id(&mut connection, service).await?.map(|service| service.name),
+            (None, None) => None,
+        };
+        Ok(Decision::Send(Letter::Invitation {
+            edition: self.edition,
+            account: DisplayName::parse(&invitation.account_display_name).map_err(Error::internal)?,
+            granted_by: granted_by.and_then(|name| DisplayName::parse(&name).ok()),
+            privilege: invitation.privilege,
+            roles: invitation.roles,
+            expires: invitation.expires,
+            timezone: Timezone::parse(&invitation.account_timezone).unwrap_or_else(|_| Timezone::utc()),
+            token: self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce),
+        }))
+    }
+
+    /// Decides what follows a sign-up: nobody but the owner of the mailbox learns which it was.
+    async fn decide_sign_up(&self, mail: &Mail, id: SignUpId) -> Result<Decision, Error> {
+        let mut connection = self.store.read().await?;
+        let Some(attempt) = sign_ups::by_id(&mut connection, id).await? else {
+            return Ok(Decision::Drop("the sign-up is gone"));
+        };
+        if let Some(decision) = self.unless_wanted(&mut connection, mail).await? {
+            return Ok(decision);
+        }
+        if attempt.state != sign_ups::State::Open || attempt.expires <= self.now() {
+            return Ok(Decision::Drop("the sign-up ended first"));
+        }
+        Ok(Decision::Send(Letter::Confirmation(self.confirmation(&attempt))))
+    }
+
+    async fn decide_again(&self, mail: &Mail) -> Result<Decision, Error> {
+        let mut connection = self.store.read().await?;
+        if let Some(decision) = self.unless_wanted(&mut connection, mail).await? {
+            return Ok(decision);
+        }
+        let attempts = sign_ups::open_of(&mut connection, mail.address, self.now(), LINKS).await?;
+        if attempts.is_empty() {
+            return Ok(Decision::Drop("the address has no open sign-up"));
+        }
+        Ok(Decision::Send(Letter::ConfirmationAgain(attempts.iter().rev().map(|attempt| self.confirmation(attempt)).collect())))
+    }
+
+    /// What to do instead of sending links that confirm an address; none if they are wanted.
+    async fn unless_wanted(
+        &self,
+        connection: &mut sqlx::sqlite::SqliteConnection,
+        mail: &Mail,
+    ) -> Result<Option<Decision>, Error> {
+        if users::by_address(connection, mail.address).await?.is_some() {
+            return Ok(Some(Decision::Send(Letter::LoginExists)));
+        }
+        let wanted = match self.signup() {
+            Signup::Open => true,
+            Signup::Invited => invitations::any_open(connection, mail.address, self.now()).await?,
+            Signup::Closed => false,
+        };
+        Ok((!wanted).then_some(Decision::Drop("sign-up isn't open to the address")))
+    }
+
+    fn confirmation(&self, attempt: &SignUp) -> ConfirmationLink {
+        let token = self.link_key.derive(LinkKind::Confirmation, *attempt.id.as_bytes(), &attempt.nonce);
+        ConfirmationLink { requested: attempt.created, token, expires: attempt.expires }
+    }
+}
+
+/// Half to all of the doubled wait, so that mails which failed together don't come back together.
+fn wait_after(attempts: i64) -> Duration {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(16);
+    let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+    let share = store::random::<2>().map_or(u16::MAX, u16::from_be_bytes);
+    wait.mul_f64(0.5 + f64::from(share) / f64::from(u16::MAX) / 2.0)
+}

@@ -1,0 +1,64 @@
+//! What is done by the clock: writing down when sessions were used, and forgetting what nobody can use any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::{App, server_origin};
+use crate::store::{requests, sessions, sign_ups};
+
+/// How often the use of sessions is written down: what a crash can forget of an idle time.
+const FLUSH: Duration = Duration::from_mins(1);
+
+/// Answered mutations are kept this long for their retries.
+const KEEP_REQUESTS: Duration = Duration::from_hours(24);
+
+/// What ended by time is kept this long, for those who ask why.
+const KEEP_ENDED: Duration = Duration::from_hours(24);
+
+impl App {
+    /// Keeps house until told to stop.
+    pub async fn keep_house(self: Arc<Self>, stop: CancellationToken) {
+        let mut minutes = 0_u64;
+        while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
+            self.flush_sessions().await;
+            if minutes.is_multiple_of(60) {
+                self.purge().await;
+            }
+            minutes += 1;
+        }
+    }
+
+    /// Writes down when sessions were last used.
+    pub(super) async fn flush_sessions(&self) {
+        let used = self.directory.take_used();
+        if used.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.write(server_origin(), async move |tx| sessions::touch(tx, &used).await).await {
+            warn!(%error, "the use of sessions couldn't be written down");
+        }
+    }
+
+    /// Forgets what ended by time.
+    pub async fn purge(&self) {
+        let directory = Arc::clone(&self.directory);
+        let purged = self
+            .store
+            .write(server_origin(), async move |tx| {
+                let now = tx.now();
+                let ended = now.minus(KEEP_ENDED);
+                directory.forget_sessions(|session| session.expires < ended);
+                let sessions = sessions::purge(tx, ended).await?;
+                let sign_ups = sign_ups::purge(tx, ended).await?;
+                Ok((sessions, sign_ups, requests::purge(tx, now.minus(KEEP_REQUESTS)).await?))
+            })
+            .await;
+        match purged {
+            Ok((sessions, sign_ups, requests)) => debug!(sessions, sign_ups, requests, "forgot what ended by time"),
+            Err(error) => warn!(%error, "what ended by time couldn't be forgotten"),
+        }
+    }
+}

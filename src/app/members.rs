@@ -1,0 +1,256 @@
+//! Members: moving, roles, removing, listing.
+
+use std::sync::Arc;
+
+use super::admission::{Admitted, as_policy_sees};
+use super::page::{Page, PageRequest, Query};
+use super::{App, UserRef};
+use crate::domain::clock::Timestamp;
+use crate::domain::error::Error;
+use crate::domain::event::Change;
+use crate::domain::id::{AccountId, UserId};
+use crate::domain::permission::PermissionSet;
+use crate::domain::policy::{self, Effect, Standing};
+use crate::domain::privilege::Privilege;
+use crate::domain::role::RoleSet;
+use crate::store::members::{self, Member, Membership};
+use crate::store::requests::{RequestKey, once};
+use crate::store::{Tx, addresses, users};
+
+/// A member after a change, with what it did.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The member; as they last were if they are none any more.
+    pub member: Member,
+    /// What the person gained and lost.
+    pub effect: Effect,
+}
+
+/// What is kept of a change for its retry.
+#[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
+struct Outcome {
+    membership: Membership,
+    effect: Effect,
+}
+
+/// A move to a column.
+pub struct Move {
+    /// Who.
+    pub user: UserRef,
+    /// Where to.
+    pub privilege: Privilege,
+    /// Keep the roles.
+    pub keep_roles: bool,
+    /// The etag that was read, or empty.
+    pub etag: String,
+}
+
+/// Another set of roles.
+pub struct Assignment {
+    /// Who.
+    pub user: UserRef,
+    /// The whole set.
+    pub roles: RoleSet,
+    /// Allow what none of the roles opens.
+    pub allow_widening: bool,
+    /// Clear what is dormant too.
+    pub clear_dormant: bool,
+    /// The etag that was read, or empty.
+    pub etag: String,
+}
+
+impl App {
+    /// Moves a member to a column, which clears their roles unless they are kept.
+    pub async fn change_privilege(
+        self: &Arc<Self>,
+        manager: Admitted,
+        to: Move,
+        key: Option<RequestKey>,
+    ) -> Result<Changed, Error> {
+        self.change(manager, to.user, to.etag, key, move |_, standing| {
+            let roles = if to.keep_roles { standing.roles } else { RoleSet::EMPTY };
+            Ok((Standing { privilege: to.privilege, roles }, Change::MemberPrivilegeChanged))
+        })
+        .await
+    }
+
+    /// Replaces a member's roles: those that the edition has; dormant ones stay unless they are cleared.
+    pub async fn assign_roles(
+        self: &Arc<Self>,
+        manager: Admitted,
+        to: Assignment,
+        key: Option<RequestKey>,
+    ) -> Result<Changed, Error> {
+        self.check_roles(to.roles)?;
+        self.change(manager, to.user, to.etag, key, move |app, standing| {
+            let dormant = if to.clear_dormant { RoleSet::EMPTY } else { standing.roles.minus(app.edition.roles()) };
+            let after = Standing { roles: to.roles.union(dormant), ..standing };
+            let gained = after.permissions(app.edition).minus(standing.permissions(app.edition));
+            let widened = gained.minus(to.roles.opens());
+            if !widened.is_empty() && !to.allow_widening {
+                return Err(Error::RolesWiden(widened));
+            }
+            Ok((after, Change::MemberRolesAssigned))
+        })
+        .await
+    }
+
+    /// Ends a membership at once; the user and their other accounts are untouched.
+    pub async fn remove_member(
+        self: &Arc<Self>,
+        manager: Admitted,
+        user: UserRef,
+        etag: String,
+        key: Option<RequestKey>,
+    ) -> Result<Changed, Error> {
+        let account = manager.account()?;
+        let app = Arc::clone(self);
+        self.store
+            .write(manager.origin(), async move |tx| {
+                manager.confirm(tx).await?;
+                let done = once(tx, key.as_ref(), async |tx| {
+                    let target = find(tx, account, &user).await?;
+                    app.check_etag(&etag, target.version)?;
+                    app.end_membership(tx, target, Change::MemberRemoved).await
+                })
+                .await?;
+                changed(tx, done.outcome).await
+            })
+            .await
+    }
+
+    /// Deletes a membership and records why; shared with leaving.
+    async fn end_membership(
+        &self,
+        tx: &mut Tx,
+        membership: Membership,
+        kind: fn(crate::domain::event::MemberState) -> Change,
+    ) -> Result<Outcome, Error> {
+        let before = self.permissions_in(tx, &membership).await?;
+        members::delete(tx, &membership).await?;
+        let after = self.permissions_in(tx, &membership).await?;
+        tx.record(kind(membership.state())).await?;
+        Ok(Outcome { membership, effect: Effect::between(before, after) })
+    }
+
+    pub(super) async fn leave(&self, tx: &mut Tx, account: AccountId, user: UserId) -> Result<bool, Error> {
+        let Some(membership) = members::find(tx.sql(), account, user).await? else { return Ok(false) };
+        self.end_membership(tx, membership, Change::MemberLeft).await?;
+        Ok(true)
+    }
+
+    async fn change(
+        self: &Arc<Self>,
+        manager: Admitted,
+        user: UserRef,
+        etag: String,
+        key: Option<RequestKey>,
+        to: impl FnOnce(&Self, Standing) -> Result<(Standing, fn(crate::domain::event::MemberState) -> Change), Error>
+        + Send
+        + 'static,
+    ) -> Result<Changed, Error> {
+        let account = manager.account()?;
+        let app = Arc::clone(self);
+        self.store
+            .write(manager.origin(), async move |tx| {
+                manager.confirm(tx).await?;
+                let done = once(tx, key.as_ref(), async |tx| {
+                    let mut target = find(tx, account, &user).await?;
+                    app.check_etag(&etag, target.version)?;
+                    let (standing, kind) = to(&app, target.standing())?;
+                    if manager.is_oneself(target.user) && !target.standing().only_lowered_by(standing) {
+                        return Err(Error::SelfGrant(gained_in_any_edition(target.standing(), standing)));
+                    }
+                    let before = app.permissions_in(tx, &target).await?;
+                    if target.standing() != standing {
+                        (target.privilege, target.roles) = (standing.privilege, standing.roles);
+                        target.version = tx.next_version();
+                        members::update(tx, &target).await?;
+                        tx.record(kind(target.state())).await?;
+                    }
+                    let after = app.permissions_in(tx, &target).await?;
+                    Ok(Outcome { membership: target, effect: Effect::between(before, after) })
+                })
+                .await?;
+                changed(tx, done.outcome).await
+            })
+            .await
+    }
+
+    /// What a person may do in an account at this point of the write.
+    async fn permissions_in(&self, tx: &mut Tx, membership: &Membership) -> Result<PermissionSet, Error> {
+        let Some(authority) = members::authority(tx.sql(), membership.account, membership.user).await? else {
+            return Ok(PermissionSet::EMPTY);
+        };
+        let (person, place) = as_policy_sees(authority);
+        Ok(policy::all_permissions(self.edition, person, place).unwrap_or_default())
+    }
+
+    /// Answers one member.
+    pub async fn member(&self, reader: &Admitted, user: &UserRef) -> Result<Member, Error> {
+        let account = reader.account()?;
+        let not_found = || Error::MemberNotFound(user.to_string());
+        let id = self.resolve(user).ok_or_else(not_found)?;
+        let mut connection = self.store.read().await?;
+        let membership = members::find(&mut connection, account, id).await?.ok_or_else(not_found)?;
+        members::with_person(&mut connection, membership).await?.ok_or_else(not_found)
+    }
+
+    /// Lists an account's members in the order in which they joined.
+    pub async fn members(&self, reader: &Admitted, page: &PageRequest) -> Result<Page<Member>, Error> {
+        let account = reader.account()?;
+        let query = Query::of("members").with(account.as_bytes());
+        let after = match query.after::<24>(page)? {
+            None => (Timestamp::from_micros(i64::MIN), UserId::from_bytes([0; 16])),
+            Some(key) => {
+                let (joined, user) = key.split_first_chunk::<8>().ok_or(Error::PageTokenInvalid)?;
+                let user = user.try_into().map_err(|_| Error::PageTokenInvalid)?;
+                (Timestamp::from_micros(i64::from_be_bytes(*joined)), UserId::from_bytes(user))
+            }
+        };
+        let entries = members::page(&mut *self.store.read().await?, account, after, Query::limit(page)).await?;
+        Ok(query.page(page, entries, |member| {
+            let joined = member.membership.joined.as_micros().to_be_bytes();
+            [&joined[..], &member.membership.user.as_bytes()[..]].concat()
+        }))
+    }
+
+    /// The user who is meant, as the directory knows them.
+    #[must_use]
+    pub(super) fn resolve(&self, user: &UserRef) -> Option<UserId> {
+        let view = self.directory.view();
+        match user {
+            UserRef::Id(id) => view.user(*id).map(|_| *id),
+            UserRef::Email(email) => view.holder(email),
+        }
+    }
+}
+
+fn gained_in_any_edition(from: Standing, to: Standing) -> PermissionSet {
+    let editions = crate::domain::edition::Edition::ALL.into_iter();
+    editions
+        .map(|edition| to.permissions(edition).minus(from.permissions(edition)))
+        .fold(PermissionSet::EMPTY, PermissionSet::union)
+}
+
+/// The member who is meant, at this point of the write.
+async fn find(tx: &mut Tx, account: AccountId, user: &UserRef) -> Result<Membership, Error> {
+    let id = match user {
+        UserRef::Id(id) => Some(*id),
+        UserRef::Email(email) => match addresses::find(tx.sql(), email).await? {
+            Some(address) => users::by_address(tx.sql(), address).await?.map(|user| user.id),
+            None => None,
+        },
+    };
+    let membership = match id {
+        Some(id) => members::find(tx.sql(), account, id).await?,
+        None => None,
+    };
+    membership.ok_or_else(|| Error::MemberNotFound(user.to_string()))
+}
+
+async fn changed(tx: &mut Tx, outcome: Outcome) -> Result<Changed, Error> {
+    let member = members::with_person(tx.sql(), outcome.membership).await?;
+    let member = member.ok_or_else(|| Error::internal("a member's user isn't in the store"))?;
+    Ok(Changed { member, effect: outcome.effect })
+}

@@ -1,0 +1,121 @@
+//! What operators need to run the service: what is running, what happened, what waits in the queue.
+
+use super::App;
+use super::access::Revision;
+use super::admission::{Admitted, Operator, Reader, is_operator};
+use super::caller::Caller;
+use super::page::{Page, PageRequest, Query};
+use crate::domain::clock::Timestamp;
+use crate::domain::edition::Edition;
+use crate::domain::error::Error;
+use crate::domain::event::Event;
+use crate::domain::id::MailId;
+use crate::store::events::{self, Of, Whole};
+use crate::store::mails::{self, Mail, Queue};
+use crate::store::requests::{RequestKey, once};
+
+/// What runs.
+pub struct Running {
+    /// The edition.
+    pub edition: Edition,
+    /// The newest event that is visible.
+    pub revision: Revision,
+    /// What operators see of it.
+    pub inside: Option<Inside>,
+}
+
+/// What operators see of what runs.
+pub struct Inside {
+    /// The data directory.
+    pub data_dir: String,
+    /// When the server started.
+    pub started: Timestamp,
+    /// The mail queue.
+    pub queue: Queue,
+    /// The last fault of the deployment that mail met; empty when the last attempt went well.
+    pub mail_fault: String,
+}
+
+/// Whose events to list, by a caller who may.
+pub struct Audit {
+    of: Of,
+    /// Whether clients' network addresses may be told.
+    pub with_clients: bool,
+}
+
+impl App {
+    /// Says what is running.
+    pub async fn running(&self, caller: &Caller) -> Result<Running, Error> {
+        self.signed_in(caller)?;
+        let inside = if is_operator(caller) {
+            let queue = mails::queue(&mut *self.store.read().await?).await?;
+            let mail_fault = self.mail_fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            let path = self.store.directory().path();
+            let data_dir = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
+            Some(Inside { data_dir, started: self.started, queue, mail_fault })
+        } else {
+            None
+        };
+        Ok(Running { edition: self.edition, revision: Revision::of(&self.directory.view()), inside })
+    }
+
+    /// Admits a reader of everybody's events.
+    #[must_use]
+    pub fn audit_all(&self, _reader: &Reader) -> Audit {
+        Audit { of: Of::Server, with_clients: true }
+    }
+
+    /// Admits a reader of one account's events: its managers see no client addresses.
+    pub fn audit(&self, admitted: &Admitted) -> Result<Audit, Error> {
+        let with_clients = admitted.caller().person().is_none() || is_operator(admitted.caller());
+        Ok(Audit { of: Of::Account(admitted.account()?), with_clients })
+    }
+
+    /// Lists events, newest first.
+    pub async fn events(&self, audit: &Audit, page: &PageRequest) -> Result<Page<Event>, Error> {
+        let query = match audit.of {
+            Of::Server => Query::of("events"),
+            Of::Account(account) => Query::of("events of").with(account.as_bytes()),
+        };
+        let before = query.after(page)?.map(u64::from_be_bytes);
+        let entries = events::newest(&mut *self.store.read().await?, audit.of, before, Query::limit(page)).await?;
+        Ok(query.page(page, entries, |event| event.seq.to_be_bytes().to_vec()))
+    }
+
+    /// Walks all of history and says whether it is whole.
+    pub async fn verify_events(&self) -> Result<Whole, Error> {
+        events::verify(&mut *self.store.read().await?).await
+    }
+
+    /// Lists the outbox, newest first; `states` has a bit for each code, none for all.
+    pub async fn mails(&self, _reader: &Reader, states: u8, page: &PageRequest) -> Result<Page<Mail>, Error> {
+        const LAST: [u8; 16] = [0xff; 16];
+        let query = Query::of("mails").with(&[states]);
+        let before = MailId::from_bytes(query.after(page)?.unwrap_or(LAST));
+        let states = if states == 0 { u8::MAX } else { states };
+        let entries = mails::page(&mut *self.store.read().await?, states.into(), before, Query::limit(page)).await?;
+        Ok(query.page(page, entries, |mail| mail.id.as_bytes().to_vec()))
+    }
+
+    /// Makes a queued or failed mail due now.
+    pub async fn retry_mail(&self, operator: Operator, id: MailId, key: Option<RequestKey>) -> Result<Mail, Error> {
+        self.store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let not_found = || Error::MailNotFound(id.to_string());
+                once(tx, key.as_ref(), async |tx| {
+                    mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)?;
+                    if mails::retry(tx, id).await? { Ok(()) } else { Err(Error::MailNotRetryable(id)) }
+                })
+                .await?;
+                mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)
+            })
+            .await
+    }
+
+    /// The Message-ID of a mail, without angle brackets: the same in every attempt.
+    #[must_use]
+    pub fn message_id(&self, mail: MailId) -> String {
+        format!("{mail}@{}", self.renderer.domain())
+    }
+}

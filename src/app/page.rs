@@ -1,0 +1,142 @@
+//! Pages of lists: keyset, with tokens bound to their query.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::error::Error;
+
+/// Entries of a page when the caller doesn't say.
+const DEFAULT: i64 = 100;
+
+/// Entries of a page at most.
+const MOST: i64 = 1000;
+
+/// How many entries a page may have: 1 to 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSize(i64);
+
+impl PageSize {
+    /// Takes what a caller asked for: 0 is the default, more than the most is the most, less than 0 is none.
+    #[must_use]
+    pub fn of(asked: i32) -> Option<Self> {
+        match i64::from(asked) {
+            ..0 => None,
+            0 => Some(Self(DEFAULT)),
+            asked => Some(Self(asked.min(MOST))),
+        }
+    }
+}
+
+/// What page a caller asks for.
+#[derive(Clone, Debug)]
+pub struct PageRequest {
+    /// How many entries.
+    pub size: PageSize,
+    /// The token that the page before answered; empty for the first page.
+    pub token: String,
+}
+
+/// One page.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// Its entries.
+    pub entries: Vec<T>,
+    /// The token of the page after it; empty on the last.
+    pub next: String,
+}
+
+impl<T> Page<T> {
+    /// The same page of something else.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { entries: self.entries.into_iter().map(change).collect(), next: self.next }
+    }
+}
+
+/// A query whose pages are asked for: what a token must belong to.
+pub struct Query(Sha256);
+
+impl Query {
+    /// The query of a list.
+    #[must_use]
+    pub fn of(list: &str) -> Self {
+        Self(Sha256::new().chain_update(list))
+    }
+
+    /// The query with one more thing that it depends on, of fixed length.
+    #[must_use]
+    pub fn with(self, part: &[u8]) -> Self {
+        Self(self.0.chain_update(part))
+    }
+
+    fn mark(&self) -> [u8; 8] {
+        let digest = <[u8; 32]>::from(self.0.clone().finalize());
+        std::array::from_fn(|position| digest.get(position).copied().unwrap_or_default())
+    }
+
+    /// The key after which the asked page begins; none for the first.
+    pub fn after<const N: usize>(&self, request: &PageRequest) -> Result<Option<[u8; N]>, Error> {
+        self.after_text(request)?.map(|key| key.try_into().map_err(|_| Error::PageTokenInvalid)).transpose()
+    }
+
+    /// The same, for keys of any length.
+    pub fn after_text(&self, request: &PageRequest) -> Result<Option<Vec<u8>>, Error> {
+        if request.token.is_empty() {
+            return Ok(None);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(&request.token).map_err(|_| Error::PageTokenInvalid)?;
+        let (mark, key) = bytes.split_at_checked(8).ok_or(Error::PageTokenInvalid)?;
+        if mark == self.mark() { Ok(Some(key.to_vec())) } else { Err(Error::PageTokenInvalid) }
+    }
+
+    /// How many entries to read: one more than the page has, to know whether there is another.
+    #[must_use]
+    pub const fn limit(request: &PageRequest) -> i64 {
+        request.size.0 + 1
+    }
+
+    /// Makes the page of what was read, by the key of its last entry.
+    pub fn page<T>(&self, request: &PageRequest, mut entries: Vec<T>, key: impl Fn(&T) -> Vec<u8>) -> Page<T> {
+        let size = usize::try_from(request.size.0).unwrap_or(usize::MAX);
+        let more = entries.len() > size;
+        entries.truncate(size);
+        let last = entries.last().filter(|_| more);
+        let next = last.map(|last| URL_SAFE_NO_PAD.encode([&self.mark()[..], &key(last)].concat())).unwrap_or_default();
+        Page { entries, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(token: &str) -> PageRequest {
+        PageRequest { size: PageSize::of(2).expect("positive"), token: token.to_owned() }
+    }
+
+    #[test]
+    fn a_size_is_defaulted_coerced_or_refused() {
+        assert_eq!(PageSize::of(0), Some(PageSize(100)));
+        assert_eq!(PageSize::of(5000), Some(PageSize(1000)));
+        assert_eq!(PageSize::of(-1), None);
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_query_alone() {
+        let query = || Query::of("members").with(&[1; 16]);
+        let page = query().page(&request(""), vec![1_u8, 2, 3], |entry| vec![*entry; 4]);
+        assert_eq!(page.entries, [1, 2]);
+        assert_eq!(query().after::<4>(&request(&page.next)).ok(), Some(Some([2; 4])));
+        assert!(Query::of("members").with(&[2; 16]).after::<4>(&request(&page.next)).is_err());
+        assert!(query().after::<5>(&request(&page.next)).is_err());
+        assert_eq!(query().page(&request(""), vec![1_u8, 2], |_| Vec::new()).next, "", "the last page has no next");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_as_a_page_token_is_read_or_refused(token in "\\PC{0,60}") {
+            let _ = Query::of("members").after::<16>(&request(&token));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Sessions: signing in and out, and who one is.
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::App;
+use super::admission::{InPerson, Oneself};
+use super::caller::Caller;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::error::{Error, Takes};
+use crate::domain::event::{Actor, Change, Origin, SessionState};
+use crate::domain::id::SessionId;
+use crate::domain::password::Password;
+use crate::domain::token::{Bearer, TokenDigest};
+use crate::store::members::{self, Member};
+use crate::store::users::{self, User};
+use crate::store::{self, sessions};
+
+/// A new session.
+pub struct SignedInNow {
+    /// Its token, shown once.
+    pub token: SecretString,
+    /// When it ends at the latest.
+    pub expires: Timestamp,
+    /// Who signed in.
+    pub user: User,
+}
+
+impl App {
+    /// Makes a session for a confirmed address and its password; an unknown address costs and answers what a wrong password does.
+    pub async fn sign_in(&self, caller: &Caller, email: Option<Email>, password: Password) -> Result<SignedInNow, Error> {
+        let login = match &email {
+            Some(email) => users::login(&mut *self.store.read().await?, email.folded()).await?,
+            None => None,
+        };
+        let (user, hash) = login.map_or((None, None), |login| (Some(login.user), login.password));
+        let matches = self.passwords.matches(password, hash).await?;
+        let user = user.filter(|_| matches).ok_or(Error::SignInFailed)?;
+        let token = Bearer::Session.token(store::random()?);
+        let digest = TokenDigest::of(token.expose_secret());
+        let lifetime = self.session.lifetime;
+        let origin = Origin { actor: Actor::User(user), on_behalf_of: None, ..caller.origin().clone() };
+        let (user, expires) = self
+            .store
+            .write(origin, async move |tx| {
+                let user = users::by_id(tx.sql(), user).await?.filter(|user| user.active).ok_or(Error::SignInFailed)?;
+                let session = SessionState {
+                    session: SessionId::new(tx.now(), tx.random()?),
+                    user: user.id,
+                    token: digest,
+                    authenticated: tx.now(),
+                    expires: tx.now().plus(lifetime),
+                };
+                sessions::insert(tx, &session).await?;
+                tx.record(Change::SessionStarted(session)).await?;
+                Ok((user, session.expires))
+            })
+            .await?;
+        Ok(SignedInNow { token, expires, user })
+    }
+
+    /// Ends the calling session.
+    pub async fn sign_out(&self, person: InPerson) -> Result<(), Error> {
+        let session = self.directory.view().session(&person.signed_in.token).cloned().ok_or(Error::CredentialsInvalid)?;
+        let state = SessionState {
+            session: session.id,
+            user: session.user,
+            token: person.signed_in.token,
+            authenticated: session.authenticated,
+            expires: session.expires,
+        };
+        self.store
+            .write(person.origin(), async move |tx| {
+                if sessions::end(tx, state.session).await? {
+                    tx.record(Change::SessionEnded(state)).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Answers who a person is and what they are a member of.
+    pub async fn me(&self, oneself: Oneself) -> Result<(User, Vec<Member>), Error> {
+        let mut connection = self.store.read().await?;
+        let user = users::by_id(&mut connection, oneself.user).await?.ok_or(Error::AccessDenied(Takes::Oneself))?;
+        let mut memberships = members::of_user(&mut connection, user.id).await?;
+        memberships.retain(|member| oneself.within.is_none_or(|account| account == member.membership.account));
+        Ok((user, memberships))
+    }
+}

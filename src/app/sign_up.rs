@@ -1,0 +1,157 @@
+//! Signing up: an attempt, its mail, and the confirmation that makes a user of it.
+//!
+//! Attempts for one address live side by side, each confirmed by its own link and the password typed at that sign-up, so that nobody's
+//! attempt can be taken over by another's. `SignUp` and `ResendConfirmation` do the same work for every address; the delivery worker decides
+//! afterwards which mail goes, if any.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::App;
+use super::caller::Caller;
+use crate::config::Signup;
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::error::Error;
+use crate::domain::event::Change;
+use crate::domain::id::{AddressId, MailId, SignUpId, UserId};
+use crate::domain::name::DisplayName;
+use crate::domain::password::Password;
+use crate::domain::token::{LinkKind, LinkToken};
+use crate::store::mails::{self, Kind, Owed};
+use crate::store::sign_ups::{self, SignUp, State};
+use crate::store::users::{self, User};
+use crate::store::{Tx, addresses, invitations};
+
+/// How long an attempt can be confirmed.
+pub const LIFETIME: Duration = Duration::from_hours(24);
+
+/// Passwords that may be tried at one link.
+const TRIES: i64 = 5;
+
+impl App {
+    /// Begins a sign-up; answers when its link ends.
+    pub async fn sign_up(
+        &self,
+        caller: &Caller,
+        email: Email,
+        password: Password,
+        display_name: DisplayName,
+    ) -> Result<Timestamp, Error> {
+        let hash = self.passwords.hash(password).await?;
+        self.store
+            .write(caller.anonymous_origin(), async move |tx| {
+                let now = tx.now();
+                let address = addresses::mention(tx, &email).await?;
+                let attempt = SignUp {
+                    id: SignUpId::new(now, tx.random()?),
+                    address,
+                    email: email.as_typed().to_owned(),
+                    display_name: display_name.as_str().to_owned(),
+                    password: hash,
+                    nonce: tx.random()?,
+                    state: State::Open,
+                    tries: 0,
+                    user: None,
+                    created: now,
+                    expires: now.plus(LIFETIME),
+                };
+                sign_ups::insert(tx, &attempt).await?;
+                owe(tx, Kind::SignUp, Some(attempt.id), address, &email).await?;
+                Ok(attempt.expires)
+            })
+            .await
+    }
+
+    /// Has the links of an address's open attempts mailed again.
+    pub async fn resend_confirmation(&self, caller: &Caller, email: Email) -> Result<(), Error> {
+        self.store
+            .write(caller.anonymous_origin(), async move |tx| {
+                let address = addresses::mention(tx, &email).await?;
+                owe(tx, Kind::ConfirmationAgain, None, address, &email).await
+            })
+            .await
+    }
+
+    /// Turns the attempt that token and password match into a user. Repeating it answers the same user.
+    pub async fn confirm_email(
+        self: &Arc<Self>,
+        caller: &Caller,
+        token: SecretString,
+        password: Password,
+    ) -> Result<User, Error> {
+        let token = LinkToken::parse(&token).filter(|token| token.kind() == LinkKind::Confirmation).ok_or(Error::LinkInvalid)?;
+        let id = SignUpId::from_bytes(token.object());
+        let attempt = sign_ups::by_id(&mut *self.store.read().await?, id).await?;
+        let attempt = attempt.filter(|attempt| token.is_of(&self.link_key, &attempt.nonce)).ok_or(Error::LinkInvalid)?;
+        if let Some(user) = attempt.user {
+            return self.confirmed_before(attempt, user, password).await;
+        }
+        if attempt.state != State::Open || attempt.expires <= self.now() {
+            return Err(Error::LinkExpired);
+        }
+        let origin = caller.anonymous_origin();
+        let tries = self.store.write(origin.clone(), async move |tx| sign_ups::take_try(tx, id, TRIES).await).await?;
+        let tries = tries.ok_or(Error::LinkExpired)?;
+        if !self.passwords.matches(password, Some(attempt.password.clone())).await? {
+            let attempts_left = u32::try_from(TRIES - tries).unwrap_or(0);
+            return Err(if attempts_left == 0 { Error::LinkExpired } else { Error::PasswordMismatch { attempts_left } });
+        }
+        let signup = self.signup;
+        self.store.write(origin, async move |tx| confirm(tx, signup, &attempt).await).await
+    }
+
+    async fn confirmed_before(&self, attempt: SignUp, user: UserId, password: Password) -> Result<User, Error> {
+        if !self.passwords.matches(password, Some(attempt.password)).await? {
+            return Err(Error::LinkExpired);
+        }
+        let user = users::by_id(&mut *self.store.read().await?, user).await?;
+        user.ok_or_else(|| Error::internal("a confirmed user isn't in the store"))
+    }
+
+    /// Whether an address may sign up now.
+    pub(super) const fn signup(&self) -> Signup {
+        self.signup
+    }
+}
+
+async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, Error> {
+    let now = tx.now();
+    match signup {
+        Signup::Open => {}
+        Signup::Invited if invitations::any_open(tx.sql(), attempt.address, now).await? => {}
+        Signup::Invited | Signup::Closed => return Err(Error::SignUpClosed),
+    }
+    let user = User {
+        id: UserId::new(now, tx.random()?),
+        address: attempt.address,
+        email: attempt.email.clone(),
+        display_name: attempt.display_name.clone(),
+        active: true,
+        super_admin: false,
+        created: now,
+        version: tx.next_version(),
+    };
+    if !users::insert(tx, &user, &attempt.password).await? {
+        // the same attempt confirmed twice at once answers one user
+        let same = sign_ups::by_id(tx.sql(), attempt.id).await?.and_then(|attempt| attempt.user);
+        let same = match same {
+            Some(user) => users::by_id(tx.sql(), user).await?,
+            None => None,
+        };
+        return same.ok_or(Error::LoginExists);
+    }
+    if !sign_ups::confirm(tx, attempt, user.id).await? {
+        return Err(Error::LinkExpired);
+    }
+    let state = user.state(tx)?;
+    tx.record(Change::UserCreated(state)).await?;
+    Ok(user)
+}
+
+async fn owe(tx: &mut Tx, kind: Kind, sign_up: Option<SignUpId>, address: AddressId, email: &Email) -> Result<(), Error> {
+    let mail = MailId::new(tx.now(), tx.random()?);
+    mails::owe(tx, mail, Owed { kind, invitation: None, sign_up, address, recipient: email.as_typed() }).await
+}
