@@ -11,6 +11,7 @@ pub mod event;
 pub mod id;
 pub mod invitation;
 pub mod name;
+pub mod password;
 pub mod permission;
 pub mod policy;
 pub mod privilege;

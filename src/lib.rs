@@ -1,10 +1,15 @@
 //! The user management service of Circonus Inside.
 
+pub mod api;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod directory;
 pub mod domain;
+pub mod logging;
 pub mod mail;
+pub mod serve;
+pub mod server;
 pub mod store;
 
 /// The contract: messages, clients and servers generated from `proto/`.

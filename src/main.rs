@@ -1,2 +1,77 @@
-//! main
-fn main() {}
+//! The program: arguments, logging, signals; all else is the library's.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use user_management::cli::{self, Cli, Command, Failure};
+use user_management::config::Config;
+use user_management::domain::clock::Clock;
+use user_management::logging;
+use user_management::serve::Service;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command.unwrap_or_default() {
+        Command::Serve => start(&cli),
+        Command::CheckConfig => cli::check_config(&cli.flags).map(|explanation| print!("{explanation}")),
+    };
+    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    for line in failure.lines() {
+        eprintln!("user-management: {line}");
+    }
+    failure.exit_code()
+}
+
+fn start(cli: &Cli) -> Result<(), Failure> {
+    let config = Config::load(&cli.flags, std::env::vars_os())?;
+    logging::start(&config.log);
+    // an error means that there is a provider, and it can only be the same
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(serve(config));
+    // what blocks still would keep the process beyond the deadline of its shutdown
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let service = Service::bind(&config, Clock::System).await?;
+    tracing::info!(addresses = ?service.addresses(), version = env!("CARGO_PKG_VERSION"), "serving");
+    let stop = CancellationToken::new();
+    tokio::select! {
+        outcome = service.run(stop.cancelled()) => outcome?,
+        () = signals.second(&stop) => tracing::warn!("ended at once by a second signal"),
+    }
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
+
+    /// Stops the server at the first signal and returns at the second.
+    async fn second(&mut self, stop: &CancellationToken) {
+        self.next().await;
+        tracing::info!("shutting down");
+        stop.cancel();
+        self.next().await;
+    }
+}

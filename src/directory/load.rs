@@ -26,7 +26,7 @@ impl Directory {
         let last = sqlx::query!(r#"select coalesce(max(seq), 0) as "seq!: i64" from events"#).fetch_one(&mut *connection).await?;
         let mut view = View {
             epoch: recorded.epoch,
-            seq: u64::try_from(last.seq).map_err(|error| Error::internal(error))?,
+            seq: u64::try_from(last.seq).map_err(Error::internal)?,
             edition: recorded.edition,
             accounts: OrdMap::new(),
             names: OrdMap::new(),

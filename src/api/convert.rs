@@ -1,0 +1,403 @@
+//! Writing answers: what the house knows, in the words of the contract.
+
+use crate::app::App;
+use crate::app::access::{Checked, Listed, Revision};
+use crate::app::answers::Preview;
+use crate::app::invitations::Shown;
+use crate::app::members::Changed;
+use crate::directory::View;
+use crate::domain::clock::Timestamp;
+use crate::domain::edition::Edition;
+use crate::domain::event::{Actor, Change, Event, Grantor, InvitationState, MemberState, UserState};
+use crate::domain::invitation::{Held, State};
+use crate::domain::permission::{Permission, PermissionSet};
+use crate::domain::policy::{Effect, Grant, Reason, Standing};
+use crate::domain::privilege::Privilege;
+use crate::domain::role::{Role, RoleSet};
+use crate::proto;
+use crate::store::accounts::Account;
+use crate::store::mails::{self, Delivery, Mail};
+use crate::store::members::Member;
+use crate::store::services::Service;
+use crate::store::users::User;
+
+/// A moment.
+pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
+    let micros = time.as_micros();
+    let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or(0);
+    prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
+}
+
+const fn privilege(privilege: Privilege) -> proto::Privilege {
+    match privilege {
+        Privilege::Admin => proto::Privilege::Admin,
+        Privilege::Normal => proto::Privilege::Normal,
+        Privilege::ReadOnly => proto::Privilege::ReadOnly,
+    }
+}
+
+const fn role(role: Role) -> proto::Role {
+    match role {
+        Role::Admin => proto::Role::Admin,
+        Role::Alerts => proto::Role::Alerts,
+        Role::Data => proto::Role::Data,
+        Role::Trending => proto::Role::Trending,
+    }
+}
+
+fn roles(roles: RoleSet) -> Vec<i32> {
+    roles.iter().map(|each| role(each).into()).collect()
+}
+
+const fn permission(permission: Permission) -> proto::Permission {
+    match permission {
+        Permission::View => proto::Permission::View,
+        Permission::ManageUsers => proto::Permission::ManageUsers,
+        Permission::RespondToAlerts => proto::Permission::RespondToAlerts,
+        Permission::ModifyAlertRules => proto::Permission::ModifyAlertRules,
+        Permission::ModifyChecks => proto::Permission::ModifyChecks,
+        Permission::ModifyTemplates => proto::Permission::ModifyTemplates,
+        Permission::ModifyGraphs => proto::Permission::ModifyGraphs,
+        Permission::ModifyWorksheets => proto::Permission::ModifyWorksheets,
+    }
+}
+
+fn permissions(permissions: PermissionSet) -> Vec<i32> {
+    permissions.iter().map(|each| permission(each).into()).collect()
+}
+
+/// The edition.
+pub(super) const fn edition(edition: Edition) -> proto::Edition {
+    match edition {
+        Edition::Inside => proto::Edition::Inside,
+        Edition::Saas => proto::Edition::Saas,
+    }
+}
+
+const fn invitation_state(state: State) -> proto::InvitationState {
+    match state {
+        State::Pending => proto::InvitationState::Pending,
+        State::Accepted => proto::InvitationState::Accepted,
+        State::Ignored => proto::InvitationState::Ignored,
+        State::Withdrawn => proto::InvitationState::Withdrawn,
+        State::Expired => proto::InvitationState::Expired,
+    }
+}
+
+const fn held(held: Option<Held>) -> proto::HeldReason {
+    match held {
+        None => proto::HeldReason::Unspecified,
+        Some(Held::GrantorLacksManageUsers) => proto::HeldReason::GrantorLacksManageUsers,
+        Some(Held::ServiceNotEntitled) => proto::HeldReason::ServiceNotEntitled,
+        Some(Held::RoleOffInEdition) => proto::HeldReason::RoleOffInEdition,
+        Some(Held::AccountClosed) => proto::HeldReason::AccountClosed,
+    }
+}
+
+const fn delivery_state(state: mails::State) -> proto::DeliveryState {
+    match state {
+        mails::State::Queued => proto::DeliveryState::Queued,
+        mails::State::Sending => proto::DeliveryState::Sending,
+        mails::State::Sent => proto::DeliveryState::Sent,
+        mails::State::Failed => proto::DeliveryState::Failed,
+        mails::State::Dropped => proto::DeliveryState::Dropped,
+    }
+}
+
+const fn mail_kind(kind: mails::Kind) -> proto::MailKind {
+    match kind {
+        mails::Kind::Invitation => proto::MailKind::Invitation,
+        mails::Kind::SignUp => proto::MailKind::SignUp,
+        mails::Kind::ConfirmationAgain => proto::MailKind::ConfirmationAgain,
+    }
+}
+
+const fn reason(reason: Reason) -> proto::AccessReason {
+    match reason {
+        Reason::Granted => proto::AccessReason::Granted,
+        Reason::UnknownUser => proto::AccessReason::UnknownUser,
+        Reason::UnknownAccount => proto::AccessReason::UnknownAccount,
+        Reason::NotAMember => proto::AccessReason::NotAMember,
+        Reason::Deactivated => proto::AccessReason::Deactivated,
+        Reason::AccountClosed => proto::AccessReason::AccountClosed,
+        Reason::PrivilegeTooLow => proto::AccessReason::PrivilegeTooLow,
+        Reason::RoleMissing => proto::AccessReason::RoleMissing,
+        Reason::RoleOffInEdition => proto::AccessReason::RoleOffInEdition,
+    }
+}
+
+fn grant(grant: Grant) -> proto::Grant {
+    use proto::grant::Source;
+    let source = match grant {
+        Grant::Privilege(each) => Source::Privilege(privilege(each).into()),
+        Grant::Role(each) => Source::Role(role(each).into()),
+        Grant::SuperAdmin => Source::SuperAdmin(true),
+        Grant::Membership => Source::Membership(true),
+    };
+    proto::Grant { source: Some(source) }
+}
+
+/// A state of the data.
+pub(super) fn revision(revision: Revision) -> proto::Revision {
+    proto::Revision { epoch: revision.epoch.to_string(), seq: revision.seq }
+}
+
+/// An account.
+pub(super) fn account(app: &App, account: &Account) -> proto::Account {
+    proto::Account {
+        name: account.name.clone(),
+        display_name: account.display_name.clone(),
+        timezone: account.timezone.clone(),
+        closed: account.closed,
+        admin_missing: !account.has_manager,
+        create_time: Some(time(account.created)),
+        etag: app.etag(account.version),
+    }
+}
+
+/// A user.
+pub(super) fn user(user: &User) -> proto::User {
+    proto::User {
+        id: user.id.to_string(),
+        email: user.email.clone(),
+        display_name: user.display_name.clone(),
+        active: user.active,
+        super_admin: user.super_admin,
+        create_time: Some(time(user.created)),
+    }
+}
+
+/// A member. What they may do is what their membership gives; a super-admin may do more, which `CheckAccess` says.
+pub(super) fn member(app: &App, member: &Member) -> proto::Member {
+    let standing = member.membership.standing();
+    let effective = app.edition().roles();
+    let open = member.active && !member.account_closed;
+    proto::Member {
+        account: member.account_name.clone(),
+        user: member.membership.user.to_string(),
+        email: member.email.clone(),
+        display_name: member.display_name.clone(),
+        privilege: privilege(standing.privilege).into(),
+        roles: roles(standing.roles.intersection(effective)),
+        dormant_roles: roles(standing.roles.minus(effective)),
+        permissions: if open { permissions(standing.permissions(app.edition())) } else { Vec::new() },
+        active: member.active,
+        join_time: Some(time(member.membership.joined)),
+        etag: app.etag(member.membership.version),
+    }
+}
+
+/// What a change did to its person.
+pub(super) fn effects(changed: &Changed) -> Vec<proto::Effect> {
+    let Effect { gained, lost } = changed.effect;
+    let user = changed.member.membership.user.to_string();
+    vec![proto::Effect { user, gained: permissions(gained), lost: permissions(lost) }]
+}
+
+/// An invitation. Delivery replies are for those who may manage users.
+pub(super) fn invitation(app: &App, shown: &Shown, with_replies: bool) -> proto::Invitation {
+    let it = &shown.invitation;
+    proto::Invitation {
+        id: it.id.to_string(),
+        account: it.account_name.clone(),
+        email: it.email.clone(),
+        privilege: privilege(it.privilege).into(),
+        roles: roles(it.roles),
+        state: invitation_state(shown.state).into(),
+        granted_by: granted_by(it.grantor),
+        create_time: Some(time(it.created)),
+        expire_time: it.expires.map(time),
+        sent_time: it.delivery.as_ref().and_then(|delivery| delivery.sent).map(time),
+        send_count: i32::try_from(it.send_count).unwrap_or(i32::MAX),
+        first_opened_time: it.first_opened.map(time),
+        delivery: it.delivery.as_ref().map(|each| delivery(each, with_replies)),
+        held_reason: held(shown.held).into(),
+        etag: app.etag(it.version),
+    }
+}
+
+fn granted_by(grantor: Grantor) -> String {
+    match (grantor.user, grantor.service) {
+        (Some(user), _) => user.to_string(),
+        (None, Some(service)) => service.to_string(),
+        (None, None) => "operator".to_owned(),
+    }
+}
+
+fn delivery(delivery: &Delivery, with_replies: bool) -> proto::Delivery {
+    proto::Delivery {
+        state: delivery_state(delivery.state).into(),
+        attempts: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+        last_reply: if with_replies { delivery.last_reply.clone() } else { String::new() },
+        next_attempt_time: delivery.due.map(time),
+    }
+}
+
+/// An invitation, as the invited person sees it.
+pub(super) fn preview(app: &App, preview: Preview) -> proto::InvitationPreview {
+    let Shown { invitation: it, state, held: reason } = preview.shown;
+    proto::InvitationPreview {
+        id: it.id.to_string(),
+        etag: app.etag(it.version),
+        account: it.account_name,
+        account_display_name: it.account_display_name,
+        email: it.email,
+        privilege: privilege(it.privilege).into(),
+        roles: roles(it.roles),
+        state: invitation_state(state).into(),
+        granted_by_name: preview.granted_by_name.unwrap_or_else(|| "the operator of this site".to_owned()),
+        expire_time: it.expires.map(time),
+        held_reason: held(reason).into(),
+    }
+}
+
+/// An answered check.
+pub(super) fn checked(checked: Checked) -> proto::CheckAccessResponse {
+    proto::CheckAccessResponse {
+        allowed: checked.reason == Reason::Granted,
+        reason: reason(checked.reason).into(),
+        via: checked.via.into_iter().map(grant).collect(),
+        would_be_allowed_with: checked.would.into_iter().map(grant).collect(),
+        user: checked.user.map(|user| user.to_string()).unwrap_or_default(),
+        revision: Some(revision(checked.revision)),
+    }
+}
+
+/// Everything that a user may do.
+pub(super) fn listed(listed: Listed) -> proto::ListPermissionsResponse {
+    proto::ListPermissionsResponse {
+        permissions: permissions(listed.permissions),
+        reason: reason(listed.reason).into(),
+        user: listed.user.map(|user| user.to_string()).unwrap_or_default(),
+        revision: Some(revision(listed.revision)),
+    }
+}
+
+/// The model of an edition.
+pub(super) fn model(of: Edition, at: Revision) -> proto::GetAccessModelResponse {
+    let privileges = Privilege::ALL.into_iter().map(|each| proto::PrivilegeModel {
+        privilege: privilege(each).into(),
+        permissions: permissions(Standing { privilege: each, roles: RoleSet::EMPTY }.permissions(of)),
+    });
+    let all_roles = Role::ALL.into_iter().map(|each| proto::RoleModel {
+        role: role(each).into(),
+        permissions: permissions(each.opens()),
+        available: of.roles().contains(each),
+    });
+    proto::GetAccessModelResponse {
+        edition: edition(of).into(),
+        privileges: privileges.collect(),
+        roles: all_roles.collect(),
+        revision: Some(revision(at)),
+    }
+}
+
+/// A service.
+pub(super) fn service(service: Service) -> proto::Service {
+    proto::Service {
+        id: service.id.to_string(),
+        name: service.name,
+        scopes: service.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+        account: service.account_name.unwrap_or_default(),
+        certificate_name: service.certificate.unwrap_or_default(),
+        create_time: Some(time(service.created)),
+        expire_time: service.expires.map(time),
+        revoked: service.revoked,
+    }
+}
+
+/// A mail of the outbox.
+pub(super) fn mail(app: &App, mail: Mail) -> proto::Mail {
+    proto::Mail {
+        id: mail.id.to_string(),
+        kind: mail_kind(mail.kind).into(),
+        message_id: format!("<{}>", app.message_id(mail.id)),
+        recipient: mail.recipient,
+        state: delivery_state(mail.delivery.state).into(),
+        attempts: i32::try_from(mail.delivery.attempts).unwrap_or(i32::MAX),
+        last_reply: mail.delivery.last_reply,
+        create_time: Some(time(mail.created)),
+        next_attempt_time: mail.delivery.due.map(time),
+        sent_time: mail.delivery.sent.map(time),
+    }
+}
+
+/// An event, with the client's address for those who may see it.
+pub(super) fn event(view: &View, event: &Event, with_client: bool) -> proto::Event {
+    let account = event.change.account().and_then(|id| view.account(id));
+    let client = event.client.as_ref().filter(|_| with_client);
+    let mut told = proto::Event {
+        id: event.id.to_string(),
+        seq: event.seq,
+        time: Some(time(event.time)),
+        kind: event.change.kind().into(),
+        actor: actor(event.actor),
+        on_behalf_of: event.on_behalf_of.map(|user| user.to_string()).unwrap_or_default(),
+        account: account.map(|account| account.name.to_string()).unwrap_or_default(),
+        client_address: client.map(|client| client.value().to_owned()).unwrap_or_default(),
+        trace_id: event.trace.to_string(),
+        hash: event.encode().hash.to_vec(),
+        ..proto::Event::default()
+    };
+    tell_change(&mut told, &event.change);
+    told
+}
+
+fn actor(actor: Actor) -> String {
+    match actor {
+        Actor::Server => "server".to_owned(),
+        Actor::Anonymous => "anonymous".to_owned(),
+        Actor::Operator(uid) => format!("operator:{uid}"),
+        Actor::User(user) => user.to_string(),
+        Actor::Service(service) => service.to_string(),
+    }
+}
+
+fn tell_change(event: &mut proto::Event, change: &Change) {
+    match change {
+        Change::EditionSet(set) => event.edition = edition(*set).into(),
+        Change::AccountCreated(account) | Change::AccountUpdated(account) => {
+            event.display_name.clone_from(&account.display_name);
+        }
+        Change::InvitationCreated(state)
+        | Change::InvitationRenewed(state)
+        | Change::InvitationResent(state)
+        | Change::InvitationWithdrawn(state)
+        | Change::InvitationAccepted(state)
+        | Change::InvitationIgnored(state) => tell_invitation(event, state),
+        Change::MemberJoined(state)
+        | Change::MemberPrivilegeChanged(state)
+        | Change::MemberRolesAssigned(state)
+        | Change::MemberRemoved(state)
+        | Change::MemberLeft(state) => tell_member(event, state),
+        Change::UserCreated(state) | Change::SuperAdminGranted(state) | Change::SuperAdminRevoked(state) => {
+            tell_user(event, state);
+        }
+        Change::SessionStarted(state) | Change::SessionEnded(state) => event.subject = state.session.to_string(),
+        Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
+            event.subject = state.service.to_string();
+            event.display_name.clone_from(&state.name);
+        }
+    }
+}
+
+fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
+    event.subject = state.invitation.to_string();
+    state.email.value().clone_into(&mut event.email);
+    event.privilege = privilege(state.standing.privilege).into();
+    event.roles = roles(state.standing.roles);
+    event.invitation_state = invitation_state(state.state.at(Timestamp::from_micros(i64::MIN), None)).into();
+}
+
+fn tell_member(event: &mut proto::Event, state: &MemberState) {
+    event.subject = state.user.to_string();
+    event.privilege = privilege(state.standing.privilege).into();
+    event.roles = roles(state.standing.roles);
+    event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
+}
+
+fn tell_user(event: &mut proto::Event, state: &UserState) {
+    event.subject = state.user.to_string();
+    state.email.value().clone_into(&mut event.email);
+    state.display_name.value().clone_into(&mut event.display_name);
+}

@@ -1,0 +1,209 @@
+//! Parsing what a request says: every violation is gathered before one answer names them all.
+
+use std::fmt::Display;
+
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::app::UserRef;
+use crate::app::caller::Caller;
+use crate::app::page::{PageRequest, PageSize};
+use crate::domain::clock::Timestamp;
+use crate::domain::email::Email;
+use crate::domain::error::{Error, Violation};
+use crate::domain::name::{DisplayName, Slug, Timezone};
+use crate::domain::password::Password;
+use crate::domain::permission::Permission;
+use crate::domain::privilege::Privilege;
+use crate::domain::role::{Role, RoleSet};
+use crate::domain::scope::{Scope, ScopeSet};
+use crate::store::requests::RequestKey;
+
+/// Bytes of an etag at most: more than any that was answered.
+const ETAG: usize = 64;
+
+/// Roles, states or scopes in one list at most, so that a list can't be made of repetitions.
+const LIST: usize = 16;
+
+/// What is wrong with a request so far.
+#[derive(Default)]
+pub(super) struct Fields {
+    violations: Vec<Violation>,
+}
+
+impl Fields {
+    /// Starts with what is wrong already: with the account's name, for callers who may know.
+    pub(super) fn after(violation: Option<Violation>) -> Self {
+        Self { violations: violation.into_iter().collect() }
+    }
+
+    /// The refusal that names all violations.
+    pub(super) fn refusal(self) -> Error {
+        Error::FieldsInvalid(self.violations)
+    }
+
+    /// Refuses if anything is wrong.
+    pub(super) fn check(self) -> Result<(), Error> {
+        if self.violations.is_empty() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// Takes a value, or notes why it can't be taken.
+    pub(super) fn take<T, E: Display>(&mut self, field: &str, value: Result<T, E>) -> Option<T> {
+        value.map_err(|error| self.violate(field, &error)).ok()
+    }
+
+    pub(super) fn violate(&mut self, field: &str, description: &dyn Display) {
+        self.violations.push(Violation { field: field.to_owned(), description: description.to_string() });
+    }
+
+    pub(super) fn email(&mut self, text: &str) -> Option<Email> {
+        self.take("email", Email::parse(text))
+    }
+
+    pub(super) fn user(&mut self, text: &str) -> Option<UserRef> {
+        let user = if text.starts_with(crate::domain::id::UserId::PREFIX) {
+            text.parse().map(UserRef::Id).map_err(|error| error.to_string())
+        } else {
+            let wrong = |_| "must be a user's id, usr_…, or an email address";
+            Email::parse(text).map(UserRef::Email).map_err(wrong).map_err(str::to_owned)
+        };
+        self.take("user", user)
+    }
+
+    pub(super) fn id<T: std::str::FromStr<Err: Display>>(&mut self, field: &str, text: &str) -> Option<T> {
+        self.take(field, text.parse())
+    }
+
+    pub(super) fn slug(&mut self, field: &str, text: &str) -> Option<Slug> {
+        self.take(field, Slug::parse(text))
+    }
+
+    pub(super) fn display_name(&mut self, text: &str) -> Option<DisplayName> {
+        self.take("display_name", DisplayName::parse(text))
+    }
+
+    pub(super) fn timezone(&mut self, text: &str) -> Option<Timezone> {
+        self.take("timezone", Timezone::parse(text))
+    }
+
+    pub(super) fn password(&mut self, text: &str) -> Option<Password> {
+        self.take("password", Password::parse(text))
+    }
+
+    pub(super) fn privilege(&mut self, value: i32) -> Option<Privilege> {
+        let privilege = Privilege::from_code(value.into());
+        self.take("privilege", privilege.ok_or("must be PRIVILEGE_ADMIN, PRIVILEGE_NORMAL or PRIVILEGE_READ_ONLY"))
+    }
+
+    pub(super) fn permission(&mut self, value: i32) -> Option<Permission> {
+        let permission = Permission::ALL.into_iter().find(|permission| i32::from(permission.code()) == value);
+        self.take("permission", permission.ok_or("must be a known permission other than PERMISSION_UNSPECIFIED"))
+    }
+
+    pub(super) fn roles(&mut self, values: &[i32]) -> Option<RoleSet> {
+        if values.len() > LIST {
+            self.violate("roles", &format!("must have at most {LIST} entries"));
+            return None;
+        }
+        let mut roles = Some(RoleSet::EMPTY);
+        for (position, value) in values.iter().enumerate() {
+            let role = Role::ALL.into_iter().find(|role| *role as i32 == *value);
+            let field = format!("roles[{position}]");
+            let role = self.take(&field, role.ok_or("must be ROLE_ADMIN, ROLE_ALERTS, ROLE_DATA or ROLE_TRENDING"));
+            roles = roles.zip(role).map(|(roles, role)| roles.with(role));
+        }
+        roles
+    }
+
+    pub(super) fn scopes(&mut self, names: &[String]) -> Option<ScopeSet> {
+        if names.is_empty() || names.len() > LIST {
+            self.violate("scopes", &format!("must have 1 to {LIST} entries"));
+            return None;
+        }
+        let known = Scope::ALL.map(Scope::as_str).join(", ");
+        let mut scopes = Some(Vec::new());
+        for (position, name) in names.iter().enumerate() {
+            let scope = self.take(&format!("scopes[{position}]"), Scope::parse(name).ok_or(format!("must be one of {known}")));
+            scopes = scopes.zip(scope).map(|(mut scopes, scope)| {
+                scopes.push(scope);
+                scopes
+            });
+        }
+        scopes.map(ScopeSet::from_iter)
+    }
+
+    /// A bit for each code of a list of enum values from 1 to 5.
+    pub(super) fn states(&mut self, values: &[i32]) -> Option<u8> {
+        if values.len() > LIST {
+            self.violate("states", &format!("must have at most {LIST} entries"));
+            return None;
+        }
+        let mut states = Some(0_u8);
+        for (position, value) in values.iter().enumerate() {
+            let bit = u32::try_from(*value).ok().filter(|value| (1..=5).contains(value)).map(|value| 1_u8 << value);
+            let bit = self.take(&format!("states[{position}]"), bit.ok_or("must be a known state other than unspecified"));
+            states = states.zip(bit).map(|(states, bit)| states | bit);
+        }
+        states
+    }
+
+    pub(super) fn etag(&mut self, text: &str) -> Option<String> {
+        let short = text.len() <= ETAG;
+        self.take("etag", short.then(|| text.to_owned()).ok_or("must be an etag that was answered, or empty"))
+    }
+
+    /// A moment in the future; absent for never.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn expire_time(&mut self, time: Option<prost_types::Timestamp>, now: Timestamp) -> Option<Option<Timestamp>> {
+        let Some(time) = time else { return Some(None) };
+        let nanos = (0..1_000_000_000).contains(&time.nanos).then_some(i64::from(time.nanos));
+        let micros = time.seconds.checked_mul(1_000_000).zip(nanos).and_then(|(micros, nanos)| micros.checked_add(nanos / 1000));
+        let time = micros.map(Timestamp::from_micros).filter(|time| *time > now);
+        self.take("expire_time", time.map(Some).ok_or("must be in the future"))
+    }
+
+    /// A SAN URI or DNS name, as it stands in a certificate: compared exactly.
+    pub(super) fn certificate(&mut self, name: &str) -> Option<String> {
+        let sane = name.len() <= 255 && name.bytes().all(|byte| byte.is_ascii_graphic());
+        let dns = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let known = name.contains("://") || name.split('.').all(dns);
+        let wrong = "must be a SAN URI such as spiffe://site/tool, or a DNS name without wildcards, of at most 255 characters";
+        self.take("certificate_name", (sane && known).then(|| name.to_owned()).ok_or(wrong))
+    }
+
+    pub(super) fn page(&mut self, size: i32, token: String) -> Option<PageRequest> {
+        let size = self.take("page_size", PageSize::of(size).ok_or("must not be negative"));
+        size.map(|size| PageRequest { size, token })
+    }
+
+    /// What makes a retry of `request` safe. Takes the id out of it; the fingerprint is of the rest.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn request_key<T: Message>(
+        &mut self,
+        caller: &Caller,
+        rpc: &'static str,
+        id: &str,
+        rest: &T,
+    ) -> Option<Option<RequestKey>> {
+        if id.is_empty() {
+            return Some(None);
+        }
+        let id = self.take("request_id", Uuid::try_parse(id).map_err(|_| "must be a UUID"))?;
+        let fingerprint = Sha256::digest(rest.encode_to_vec()).into();
+        Some(Some(RequestKey { caller: caller.key(), rpc, id: *id.as_bytes(), fingerprint }))
+    }
+
+    /// One of a token and an id, as two ways to name an invitation.
+    pub(super) fn meant(&mut self, token: String, invitation: &str) -> Option<crate::app::answers::Meant> {
+        use crate::app::answers::Meant;
+        match (token.is_empty(), invitation.is_empty()) {
+            (false, true) => Some(Meant::Token(token.into())),
+            (true, false) => self.id("invitation", invitation).map(Meant::Id),
+            (true, true) | (false, false) => {
+                self.violate("token", &"give either token or invitation");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `Identity`: a person about themself.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tonic::{Request, Response, Status};
+
+use super::fields::Fields;
+use super::{Api, convert};
+use crate::domain::email::Email;
+use crate::domain::password::Password;
+use crate::proto;
+use crate::proto::identity_server::Identity;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Identity for Api {
+    async fn sign_up(&self, request: Request<proto::SignUpRequest>) -> Answer<proto::SignUpResponse> {
+        self.answer(request, |caller, request| async move {
+            self.app.anyone(&caller)?;
+            let mut fields = Fields::default();
+            let email = fields.email(&request.email);
+            let password = fields.password(&request.password);
+            let name = fields.display_name(&request.display_name);
+            let (Some(email), Some(password), Some(name)) = (email, password, name) else { return Err(fields.refusal()) };
+            let expires = self.app.sign_up(&caller, email, password, name).await?;
+            Ok(proto::SignUpResponse { expire_time: Some(convert::time(expires)) })
+        })
+        .await
+    }
+
+    async fn confirm_email(&self, request: Request<proto::ConfirmEmailRequest>) -> Answer<proto::ConfirmEmailResponse> {
+        self.answer(request, |caller, request| async move {
+            self.app.anyone(&caller)?;
+            let mut fields = Fields::default();
+            if request.token.is_empty() {
+                fields.violate("token", &"must not be empty");
+            }
+            if request.password.is_empty() {
+                fields.violate("password", &"must not be empty");
+            }
+            fields.check()?;
+            let (token, password) = (SecretString::from(request.token), Password::typed(&request.password));
+            let user = self.app.confirm_email(&caller, token, password).await?;
+            Ok(proto::ConfirmEmailResponse { user: Some(convert::user(&user)) })
+        })
+        .await
+    }
+
+    async fn resend_confirmation(
+        &self,
+        request: Request<proto::ResendConfirmationRequest>,
+    ) -> Answer<proto::ResendConfirmationResponse> {
+        self.answer(request, |caller, request| async move {
+            self.app.anyone(&caller)?;
+            let mut fields = Fields::default();
+            let Some(email) = fields.email(&request.email) else { return Err(fields.refusal()) };
+            self.app.resend_confirmation(&caller, email).await?;
+            Ok(proto::ResendConfirmationResponse {})
+        })
+        .await
+    }
+
+    async fn sign_in(&self, request: Request<proto::SignInRequest>) -> Answer<proto::SignInResponse> {
+        self.answer(request, |caller, request| async move {
+            self.app.anyone(&caller)?;
+            let mut fields = Fields::default();
+            if request.email.is_empty() {
+                fields.violate("email", &"must not be empty");
+            }
+            if request.password.is_empty() {
+                fields.violate("password", &"must not be empty");
+            }
+            fields.check()?;
+            // what is no address is nobody's: it costs and answers what an unknown one does
+            let email = Email::parse(&request.email).ok();
+            let made = self.app.sign_in(&caller, email, Password::typed(&request.password)).await?;
+            Ok(proto::SignInResponse {
+                session_token: made.token.expose_secret().to_owned(),
+                expire_time: Some(convert::time(made.expires)),
+                user: Some(convert::user(&made.user)),
+            })
+        })
+        .await
+    }
+
+    async fn sign_out(&self, request: Request<proto::SignOutRequest>) -> Answer<proto::SignOutResponse> {
+        self.answer(request, |caller, _| async move {
+            let person = self.app.in_person(&caller)?;
+            self.app.sign_out(person).await?;
+            Ok(proto::SignOutResponse {})
+        })
+        .await
+    }
+
+    async fn get_me(&self, request: Request<proto::GetMeRequest>) -> Answer<proto::GetMeResponse> {
+        self.answer(request, |caller, _| async move {
+            let oneself = self.app.oneself(&caller)?;
+            let (user, memberships) = self.app.me(oneself).await?;
+            let memberships = memberships.iter().map(|member| convert::member(&self.app, member)).collect();
+            Ok(proto::GetMeResponse { user: Some(convert::user(&user)), memberships })
+        })
+        .await
+    }
+
+    async fn preview_invitation(
+        &self,
+        request: Request<proto::PreviewInvitationRequest>,
+    ) -> Answer<proto::PreviewInvitationResponse> {
+        self.answer(request, |caller, request| async move {
+            self.app.anyone(&caller)?;
+            let mut fields = Fields::default();
+            if request.token.is_empty() {
+                fields.violate("token", &"must not be empty");
+            }
+            fields.check()?;
+            let preview = self.app.preview(SecretString::from(request.token)).await?;
+            Ok(proto::PreviewInvitationResponse { invitation: Some(convert::preview(&self.app, preview)) })
+        })
+        .await
+    }
+
+    async fn list_my_invitations(
+        &self,
+        request: Request<proto::ListMyInvitationsRequest>,
+    ) -> Answer<proto::ListMyInvitationsResponse> {
+        self.answer(request, |caller, _| async move {
+            let oneself = self.app.oneself(&caller)?;
+            let previews = self.app.my_invitations(oneself).await?;
+            let invitations = previews.into_iter().map(|preview| convert::preview(&self.app, preview)).collect();
+            Ok(proto::ListMyInvitationsResponse { invitations })
+        })
+        .await
+    }
+
+    async fn accept_invitation(
+        &self,
+        request: Request<proto::AcceptInvitationRequest>,
+    ) -> Answer<proto::AcceptInvitationResponse> {
+        self.answer(request, |caller, request| async move {
+            let person = self.app.in_person(&caller)?;
+            let mut fields = Fields::default();
+            let meant = fields.meant(request.token, &request.invitation);
+            let etag = fields.etag(&request.etag);
+            let (Some(meant), Some(etag)) = (meant, etag) else { return Err(fields.refusal()) };
+            let accepted = self.app.accept(person, meant, etag).await?;
+            Ok(proto::AcceptInvitationResponse {
+                account: Some(convert::account(&self.app, &accepted.account)),
+                member: Some(convert::member(&self.app, &accepted.member)),
+            })
+        })
+        .await
+    }
+
+    async fn ignore_invitation(
+        &self,
+        request: Request<proto::IgnoreInvitationRequest>,
+    ) -> Answer<proto::IgnoreInvitationResponse> {
+        self.answer(request, |caller, request| async move {
+            let person = self.app.in_person(&caller)?;
+            let mut fields = Fields::default();
+            let Some(meant) = fields.meant(request.token, &request.invitation) else { return Err(fields.refusal()) };
+            let preview = self.app.ignore(person, meant).await?;
+            Ok(proto::IgnoreInvitationResponse { invitation: Some(convert::preview(&self.app, preview)) })
+        })
+        .await
+    }
+
+    async fn leave_account(&self, request: Request<proto::LeaveAccountRequest>) -> Answer<proto::LeaveAccountResponse> {
+        self.answer(request, |caller, request| async move {
+            let person = self.app.in_person(&caller)?;
+            self.app.leave_account(person, &request.account).await?;
+            Ok(proto::LeaveAccountResponse {})
+        })
+        .await
+    }
+}

@@ -1,0 +1,156 @@
+//! `Operations`: what operators need to run the service.
+
+use secrecy::ExposeSecret as _;
+use tonic::{Request, Response, Status};
+
+use super::fields::Fields;
+use super::{Api, convert};
+use crate::app::admission::Needs;
+use crate::app::services::NewService;
+use crate::proto;
+use crate::proto::operations_server::Operations;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Operations for Api {
+    async fn get_server_info(&self, request: Request<proto::GetServerInfoRequest>) -> Answer<proto::GetServerInfoResponse> {
+        self.answer(request, |caller, _| async move {
+            let running = self.app.running(&caller).await?;
+            let open = proto::GetServerInfoResponse {
+                edition: convert::edition(running.edition).into(),
+                revision: Some(convert::revision(running.revision)),
+                ..proto::GetServerInfoResponse::default()
+            };
+            let Some(inside) = running.inside else { return Ok(open) };
+            Ok(proto::GetServerInfoResponse {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                data_dir: inside.data_dir,
+                start_time: Some(convert::time(inside.started)),
+                mail_queue: Some(proto::MailQueue {
+                    queued: inside.queue.queued,
+                    failed: inside.queue.failed,
+                    oldest_queued_time: inside.queue.oldest.map(convert::time),
+                    last_fault: inside.mail_fault,
+                }),
+                listeners: self.listeners.get().cloned().unwrap_or_default(),
+                ..open
+            })
+        })
+        .await
+    }
+
+    async fn create_service(&self, request: Request<proto::CreateServiceRequest>) -> Answer<proto::CreateServiceResponse> {
+        self.answer(request, |caller, mut request| async move {
+            let operator = self.app.operator(&caller)?;
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let key = fields.request_key(&caller, "CreateService", &id, &request);
+            let name = fields.slug("name", &request.name);
+            let scopes = fields.scopes(&request.scopes);
+            let account = (!request.account.is_empty()).then(|| fields.slug("account", &request.account));
+            let expires = fields.expire_time(request.expire_time, self.app.now());
+            let certificate = (!request.certificate_name.is_empty()).then(|| fields.certificate(&request.certificate_name));
+            let (Some(key), Some(name), Some(scopes), None | Some(Some(_)), Some(expires), None | Some(Some(_))) =
+                (key, name, scopes, &account, expires, &certificate)
+            else {
+                return Err(fields.refusal());
+            };
+            let (account, certificate) = (account.flatten(), certificate.flatten());
+            let made = self.app.create_service(operator, NewService { name, scopes, account, expires, certificate }, key).await?;
+            Ok(proto::CreateServiceResponse {
+                service: Some(convert::service(made.service)),
+                token: made.token.map(|token| token.expose_secret().to_owned()).unwrap_or_default(),
+                secret_already_shown: made.already_shown,
+            })
+        })
+        .await
+    }
+
+    async fn list_services(&self, request: Request<proto::ListServicesRequest>) -> Answer<proto::ListServicesResponse> {
+        self.answer(request, |caller, request| async move {
+            let reader = self.app.operations_reader(&caller)?;
+            let mut fields = Fields::default();
+            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
+            let page = self.app.services(&reader, &page).await?;
+            let services = page.entries.into_iter().map(convert::service).collect();
+            Ok(proto::ListServicesResponse { services, next_page_token: page.next })
+        })
+        .await
+    }
+
+    async fn revoke_service(&self, request: Request<proto::RevokeServiceRequest>) -> Answer<proto::RevokeServiceResponse> {
+        self.answer(request, |caller, mut request| async move {
+            let operator = self.app.operator(&caller)?;
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let key = fields.request_key(&caller, "RevokeService", &id, &request);
+            let service = fields.id("service", &request.service);
+            let (Some(key), Some(service)) = (key, service) else { return Err(fields.refusal()) };
+            let service = self.app.revoke_service(operator, service, key).await?;
+            Ok(proto::RevokeServiceResponse { service: Some(convert::service(service)) })
+        })
+        .await
+    }
+
+    async fn list_events(&self, request: Request<proto::ListEventsRequest>) -> Answer<proto::ListEventsResponse> {
+        self.answer(request, |caller, request| async move {
+            let (audit, violation) = if request.account.is_empty() {
+                (Ok(self.app.audit_all(&self.app.operations_reader(&caller)?)), None)
+            } else {
+                let admitted = self.app.admit(&caller, &request.account, Needs::AUDIT)?;
+                (self.app.audit(&admitted), admitted.violation())
+            };
+            let mut fields = Fields::after(violation);
+            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
+            let audit = audit?;
+            let page = self.app.events(&audit, &page).await?;
+            let view = self.app.view();
+            let events = page.entries.iter().map(|event| convert::event(&view, event, audit.with_clients)).collect();
+            Ok(proto::ListEventsResponse { events, next_page_token: page.next })
+        })
+        .await
+    }
+
+    async fn list_mail(&self, request: Request<proto::ListMailRequest>) -> Answer<proto::ListMailResponse> {
+        self.answer(request, |caller, request| async move {
+            let reader = self.app.operations_reader(&caller)?;
+            let mut fields = Fields::default();
+            let states = fields.states(&request.states);
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(states), Some(page)) = (states, page) else { return Err(fields.refusal()) };
+            let page = self.app.mails(&reader, states, &page).await?;
+            let mails = page.entries.into_iter().map(|mail| convert::mail(&self.app, mail)).collect();
+            Ok(proto::ListMailResponse { mails, next_page_token: page.next })
+        })
+        .await
+    }
+
+    async fn retry_mail(&self, request: Request<proto::RetryMailRequest>) -> Answer<proto::RetryMailResponse> {
+        self.answer(request, |caller, mut request| async move {
+            let operator = self.app.operator(&caller)?;
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let key = fields.request_key(&caller, "RetryMail", &id, &request);
+            let mail = fields.id("mail", &request.mail);
+            let (Some(key), Some(mail)) = (key, mail) else { return Err(fields.refusal()) };
+            let mail = self.app.retry_mail(operator, mail, key).await?;
+            Ok(proto::RetryMailResponse { mail: Some(convert::mail(&self.app, mail)) })
+        })
+        .await
+    }
+
+    async fn set_super_admin(&self, request: Request<proto::SetSuperAdminRequest>) -> Answer<proto::SetSuperAdminResponse> {
+        self.answer(request, |caller, mut request| async move {
+            let operator = self.app.operator_by_socket(&caller)?;
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let key = fields.request_key(&caller, "SetSuperAdmin", &id, &request);
+            let user = fields.user(&request.user);
+            let (Some(key), Some(user)) = (key, user) else { return Err(fields.refusal()) };
+            let user = self.app.set_super_admin(operator, user, request.super_admin, key).await?;
+            Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&user)) })
+        })
+        .await
+    }
+}

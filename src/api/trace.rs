@@ -1,0 +1,186 @@
+//! What every call goes through: a trace id, a deadline, and one log line at its end.
+//!
+//! A refusal is the service at work, not a fault of it, so it is logged at INFO. ERROR is for what an operator should look at: `INTERNAL`,
+//! `UNKNOWN`, `DATA_LOSS` and `UNAVAILABLE`. Health checks and reflection are logged at DEBUG.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Frame, SizeHint};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
+
+use crate::domain::clock::Clock;
+use crate::domain::id::TraceId;
+
+/// Puts a [`TraceId`] into the extensions of each request, and ends calls that take too long.
+#[derive(Clone, Debug)]
+pub struct TraceLayer {
+    clock: Clock,
+    deadline: Duration,
+}
+
+impl TraceLayer {
+    /// A call must be answered within the deadline. For a stream that is its beginning; it may then stay open.
+    #[must_use]
+    pub const fn new(clock: Clock, deadline: Duration) -> Self {
+        Self { clock, deadline }
+    }
+}
+
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Trace<S> {
+        Trace { inner, clock: self.clock.clone(), deadline: self.deadline }
+    }
+}
+
+/// The services behind a [`TraceLayer`].
+#[derive(Clone, Debug)]
+pub struct Trace<S> {
+    inner: S,
+    clock: Clock,
+    deadline: Duration,
+}
+
+impl<S> Service<Request<Body>> for Trace<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let trace = TraceId::new(self.clock.now(), random());
+        request.extensions_mut().insert(trace);
+        let mut end = EndOfCall::new(request.uri().path(), trace);
+        let span = end.span.clone();
+        let answer = self.inner.call(request);
+        let deadline = self.deadline;
+        let work = async move {
+            let response = match tokio::time::timeout(deadline, answer).await {
+                Ok(Ok(response)) => explained(response, trace),
+                Err(_) => refusal(Code::DeadlineExceeded, &format!("not answered within {deadline:?}"), trace),
+            };
+            end.note(response.headers());
+            response.map(|inner| Body::new(TracedBody { inner, end }))
+        };
+        Box::pin(async move { Ok(work.instrument(span).await) })
+    }
+}
+
+/// Random bits that tell calls of the same millisecond apart. If there are none, the time alone has to do.
+fn random() -> [u8; 10] {
+    let mut bytes = [0; 10];
+    let _ = getrandom::fill(&mut bytes);
+    bytes
+}
+
+/// Gives refusals of the protocol itself, such as an unknown method, the reason that every error carries.
+fn explained(response: Response<Body>, trace: TraceId) -> Response<Body> {
+    if !response.headers().contains_key(Status::GRPC_STATUS) || response.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
+        return response;
+    }
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() != Code::Ok => refusal(status.code(), status.message(), trace),
+        _ => response,
+    }
+}
+
+fn refusal(code: Code, message: &str, trace: TraceId) -> Response<Body> {
+    let metadata = [("trace_id".to_owned(), trace.to_string())];
+    let details = ErrorDetails::with_error_info("PROTOCOL", "usermanagement.circonus", metadata);
+    Status::with_error_details(code, message, details).into_http()
+}
+
+/// Writes the log line when the call ends, in whatever way: its drop is the end.
+struct EndOfCall {
+    span: Span,
+    begun: Instant,
+    quiet: bool,
+    code: Option<Code>,
+}
+
+/// The path is the caller's own text.
+const LONGEST_NAME: usize = 100;
+
+impl EndOfCall {
+    fn new(path: &str, trace: TraceId) -> Self {
+        let path = path.trim_start_matches('/');
+        let name: String = path.chars().take(LONGEST_NAME).collect();
+        let quiet = ["grpc.health.", "grpc.reflection."].iter().any(|prefix| path.starts_with(prefix));
+        let span = tracing::info_span!("call", rpc = name, trace.id = %trace);
+        Self { span, begun: Instant::now(), quiet, code: None }
+    }
+
+    fn note(&mut self, headers: &HeaderMap) {
+        if headers.contains_key(Status::GRPC_STATUS) {
+            self.code = Status::from_header_map(headers).map(|status| status.code());
+        }
+    }
+}
+
+impl Drop for EndOfCall {
+    fn drop(&mut self) {
+        let _entered = self.span.enter();
+        let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match self.code {
+            None => tracing::debug!(duration_ms, "call ended by the caller or the shutdown"),
+            Some(code @ (Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable)) => {
+                tracing::error!(grpc.status = ?code, duration_ms, "call failed");
+            }
+            Some(code) if self.quiet => tracing::debug!(grpc.status = ?code, duration_ms, "call answered"),
+            Some(code) => tracing::info!(grpc.status = ?code, duration_ms, "call answered"),
+        }
+    }
+}
+
+/// An answer whose last frame says how the call ended.
+struct TracedBody {
+    inner: Body,
+    end: EndOfCall,
+}
+
+impl http_body::Body for TracedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let entered = this.end.span.enter();
+        let frame = ready!(Pin::new(&mut this.inner).poll_frame(context));
+        drop(entered);
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    this.end.note(trailers);
+                }
+            }
+            Some(Err(status)) => this.end.code = Some(status.code()),
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}

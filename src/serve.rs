@@ -1,0 +1,92 @@
+//! The whole service as one value: the application, its server, and what works in the background.
+//!
+//! `main` and the tests start it with the same two calls: [`Service::bind`], after which clients may connect and wait, and
+//! [`Service::run`].
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::api;
+use crate::app::{App, StartError};
+use crate::config::{Config, Limits};
+use crate::domain::clock::Clock;
+use crate::server::health::Health;
+use crate::server::{Addresses, Server, ServerError};
+use crate::store::GROUP;
+
+/// Why the service can't start, or went down without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The application can't start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The server can't start, or failed.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// The service, bound and ready to run.
+pub struct Service {
+    app: Arc<App>,
+    server: Server,
+    health: Health,
+    limits: Limits,
+}
+
+impl Service {
+    /// Opens the data and binds every listener; clients can connect, and wait until it runs.
+    pub async fn bind(config: &Config, clock: Clock) -> Result<Self, ServeError> {
+        let app = App::open(config, clock, GROUP).await?;
+        let health = Health::new();
+        let listeners = Arc::new(OnceLock::new());
+        let routes = api::routes(Arc::clone(&app), Arc::clone(&listeners), config.limits.message_bytes);
+        let server = Server::bind(config, routes, health.clone())?;
+        let _ = listeners.set(spell(server.addresses()));
+        Ok(Self { app, server, health, limits: config.limits })
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        self.server.addresses()
+    }
+
+    /// The application, for tests that look beneath the wire.
+    #[must_use]
+    pub const fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Serves until `shutdown` is there, then drains and closes the data. Ends in time whatever is still open.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+        let stop = CancellationToken::new();
+        let background = TaskTracker::new();
+        background.spawn(Arc::clone(&self.app).deliver(stop.clone()));
+        background.spawn(Arc::clone(&self.app).keep_house(stop.clone()));
+        if let Ok(mut healthy) = self.app.healthy() {
+            let (health, stop) = (self.health.clone(), stop.clone());
+            background.spawn(async move {
+                while let Some(Ok(())) = stop.run_until_cancelled(healthy.changed()).await {
+                    health.set_store(*healthy.borrow_and_update());
+                }
+            });
+        }
+        let served = self.server.run(shutdown).await;
+        stop.cancel();
+        background.close();
+        if tokio::time::timeout(self.limits.shutdown, background.wait()).await.is_err() {
+            warn!("a mail was still being handed to the relay; it is tried again after the next start");
+        }
+        self.app.close().await;
+        Ok(served?)
+    }
+}
+
+fn spell(addresses: &Addresses) -> Vec<String> {
+    let tcp = addresses.tcp.iter().map(|address| format!("tcp:{address}"));
+    let sockets = std::iter::once(&addresses.socket).chain(&addresses.tools_socket);
+    tcp.chain(sockets.map(|path| format!("unix:{}", path.display()))).collect()
+}

@@ -1,0 +1,169 @@
+//! The server: listeners, one acceptor, and a runtime for each core.
+//!
+//! ```text
+//! listener ─┐  permit                       ┌ core: deadline, TLS, preface → HTTP/2 → services
+//! listener ─┼───────── acceptor ── in turn ─┼ core
+//! socket ───┘  (the caller's runtime)       └ core
+//! ```
+//!
+//! Each address has one exclusive listener: with `SO_REUSEPORT` a second server could bind the same port unseen, and the kernel would
+//! deal connections unevenly. What may wait for a stranger (a TLS handshake, the first bytes) waits in a task of its own under a deadline,
+//! never in the acceptor. A socket is handed to its core before anything is read, so that it is registered once, with the reactor that
+//! serves it.
+//!
+//! tonic's own graceful shutdown waits for ever for a stream that stays open, so [`Server::run`] has a deadline of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tonic::service::Routes;
+
+use crate::api::peer::Listener;
+use crate::config::{Config, Limits};
+
+mod acceptor;
+mod connection;
+mod core;
+pub mod health;
+mod listener;
+mod reflection;
+mod tls;
+
+use acceptor::{Door, Way};
+use core::{Cores, Serving};
+use health::Health;
+
+/// Why a server can't start, or went down without being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Another program listens there.
+    #[error("can't listen on {0}: the address is in use; is another server running?")]
+    AddressInUse(SocketAddr),
+    /// The address isn't the host's, or the port is privileged.
+    #[error("can't listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// A Unix socket can't be made.
+    #[error("can't listen on the socket {}: {what}", .path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// The reason.
+        what: String,
+    },
+    /// A file of `grpc.tls` can't be used.
+    #[error("can't use {} for TLS: {what}", .path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        what: String,
+    },
+    /// The descriptors that were compiled in can't be served.
+    #[error("can't serve reflection")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// A core's thread or runtime can't be made, or ended by a fault.
+    #[error("the runtime of a core ended")]
+    Core(#[source] std::io::Error),
+}
+
+/// Where a server can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// TCP, in the order of the configuration, with the ports that port 0 became.
+    pub tcp: Vec<SocketAddr>,
+    /// The operators' socket.
+    pub socket: PathBuf,
+    /// The tools' socket.
+    pub tools_socket: Option<PathBuf>,
+}
+
+/// A server that is bound: clients can connect, and wait until it runs.
+pub struct Server {
+    doors: Vec<Door>,
+    addresses: Addresses,
+    routes: Routes,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    health: Health,
+}
+
+/// Connections of the operators' socket, which are counted apart: there is a way in when clients use up all others.
+const OPERATORS_CONNECTIONS: usize = 64;
+
+impl Server {
+    /// Binds all listeners of the configuration; health and reflection are added to the services.
+    ///
+    /// Whoever calls this holds the lock of the data directory, since a socket file that nothing answers on is taken for a left-over.
+    pub fn bind(config: &Config, services: Routes, health: Health) -> Result<Self, ServerError> {
+        let tls = config.grpc.tls.as_ref().map(tls::load).transpose()?;
+        let routes = services.add_service(health.service());
+        let routes = reflection::add(routes).map_err(ServerError::Reflection)?;
+        let shared = Arc::new(Semaphore::new(config.limits.connections));
+        let operators = Arc::new(Semaphore::new(OPERATORS_CONNECTIONS));
+        let mut doors = Vec::new();
+        let mut tcp = Vec::new();
+        for address in &config.grpc.listen {
+            let (listener, address) = listener::tcp(*address)?;
+            tcp.push(address);
+            doors.push(Door { way: Way::Tcp(listener), permits: Arc::clone(&shared) });
+        }
+        let socket = listener::operators(&config.grpc.socket)?;
+        doors.push(Door { way: Way::Unix(socket, Listener::OperatorsSocket), permits: operators });
+        if let Some(path) = &config.grpc.tools_socket {
+            doors.push(Door { way: Way::Unix(listener::tools(path)?, Listener::ToolsSocket), permits: shared });
+        }
+        let addresses = Addresses { tcp, socket: config.grpc.socket.clone(), tools_socket: config.grpc.tools_socket.clone() };
+        Ok(Self { doors, addresses, routes, tls, limits: config.limits, health })
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves until `shutdown` is there, then drains: no new connections, calls may end, and `limits.shutdown_seconds` later all is closed.
+    ///
+    /// Dropping the future closes everything at once. An error means that a core failed; the rest was drained then.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
+        let serving = Serving { routes: self.routes.prepare(), tls: self.tls, limits: self.limits };
+        let mut cores = Cores::start(&serving).map_err(ServerError::Core)?;
+        let mut acceptors = JoinSet::new();
+        for door in self.doors {
+            acceptors.spawn(acceptor::accept(door, cores.dealer()));
+        }
+        announce(sd_notify::NotifyState::Ready);
+        let outcome = tokio::select! {
+            () = shutdown => Ok(()),
+            error = cores.failure() => Err(ServerError::Core(error)),
+        };
+        announce(sd_notify::NotifyState::Stopping);
+        self.health.set_draining();
+        acceptors.shutdown().await;
+        cores.drain();
+        if tokio::time::timeout(self.limits.shutdown, cores.ended()).await.is_err() {
+            tracing::warn!(after = ?self.limits.shutdown, "closing what is still open");
+            cores.abort();
+            // a core is late only if a handler blocks it, and nothing can end that but the process
+            let _ = tokio::time::timeout(Duration::from_secs(1), cores.ended()).await;
+        }
+        outcome
+    }
+}
+
+/// Says whether the files that a server would need are usable, without listening.
+pub fn check(config: &Config) -> Result<(), ServerError> {
+    config.grpc.tls.as_ref().map_or(Ok(()), |files| tls::load(files).map(drop))
+}
+
+/// Tells systemd, if it asked.
+fn announce(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd can't be told");
+    }
+}

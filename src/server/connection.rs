@@ -1,0 +1,136 @@
+//! From a bare socket to a connection that speaks HTTP/2, or to its end at the deadline.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tonic::transport::server::Connected;
+
+use super::acceptor::{Accepted, Socket};
+use crate::api::peer::{CertificateNames, Listener, Peer};
+
+/// What every HTTP/2 client says first (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A connection whose client has begun to speak HTTP/2.
+pub(super) struct Connection {
+    io: Box<dyn Io>,
+    /// How much of the preface, which was read to see it, was read again by the HTTP/2 server.
+    replayed: usize,
+    peer: Peer,
+    _permit: OwnedSemaphorePermit,
+}
+
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// Takes a connection through its TLS handshake and preface, within the deadline.
+pub(super) async fn admit(accepted: Accepted, tls: Option<TlsAcceptor>, deadline: Duration) -> io::Result<Connection> {
+    let Accepted { socket, permit } = accepted;
+    let work = async {
+        let (mut io, peer) = open(socket, tls).await?;
+        read_preface(&mut io).await?;
+        Ok((io, peer))
+    };
+    let silent = || io::Error::new(io::ErrorKind::TimedOut, "no HTTP/2 preface before the deadline");
+    let (io, peer) = tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))?;
+    Ok(Connection { io, replayed: 0, peer, _permit: permit })
+}
+
+async fn open(socket: Socket, tls: Option<TlsAcceptor>) -> io::Result<(Box<dyn Io>, Peer)> {
+    match socket {
+        Socket::Tcp(stream, address) => {
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            let stream = TcpStream::from_std(stream)?;
+            let peer = |certificate| Peer { listener: Listener::Tcp(address), uid: None, certificate };
+            let Some(tls) = tls else { return Ok((Box::new(stream), peer(None))) };
+            let stream = tls.accept(stream).await?;
+            let names = certificate_names(&stream);
+            Ok((Box::new(stream), peer(names)))
+        }
+        Socket::Unix(stream, listener) => {
+            stream.set_nonblocking(true)?;
+            let stream = UnixStream::from_std(stream)?;
+            let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+            Ok((Box::new(stream), Peer { listener, uid, certificate: None }))
+        }
+    }
+}
+
+fn certificate_names(stream: &TlsStream<TcpStream>) -> Option<Arc<CertificateNames>> {
+    let (_, session) = stream.get_ref();
+    let certificate = session.peer_certificates()?.first()?;
+    Some(Arc::new(CertificateNames::of(certificate)))
+}
+
+/// Reads no further than the preface, and stops at the first byte that differs.
+async fn read_preface(io: &mut Box<dyn Io>) -> io::Result<()> {
+    let mut rest = PREFACE;
+    let mut buffer = [0; PREFACE.len()];
+    while !rest.is_empty() {
+        let room = buffer.get_mut(..rest.len()).unwrap_or_default();
+        let count = io.read(room).await?;
+        let read = room.get(..count).unwrap_or_default();
+        if read.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        rest = rest.strip_prefix(read).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not HTTP/2"))?;
+    }
+    Ok(())
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let rest = PREFACE.get(self.replayed..).unwrap_or_default();
+        if rest.is_empty() {
+            return Pin::new(&mut self.io).poll_read(context, buffer);
+        }
+        let count = rest.len().min(buffer.remaining());
+        buffer.put_slice(rest.get(..count).unwrap_or_default());
+        self.replayed += count;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

@@ -1,0 +1,165 @@
+//! Listeners, each the only one of its address.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::ServerError;
+
+/// How many connections wait in the kernel while the acceptor is busy or the limit is met.
+const BACKLOG: i32 = 1024;
+
+/// A Unix socket with its file, which goes when this does.
+pub(super) struct Socket {
+    pub(super) listener: UnixListener,
+    pub(super) file: SocketFile,
+}
+
+/// Listens on a TCP address, which is told with its real port.
+pub(super) fn tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bind().map_err(|error: io::Error| match error.kind() {
+        ErrorKind::AddrInUse => ServerError::AddressInUse(address),
+        _ => ServerError::Listen(address, error),
+    })
+}
+
+/// Makes the operators' socket, for the service's own uid and root alone; others come by `grpc.operator_uids` with an ACL on the file.
+pub(super) fn operators(path: &Path) -> Result<Socket, ServerError> {
+    let refused = |what| ServerError::Socket { path: path.to_owned(), what };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| refused(format!("its directory can't be made: {error}")))?;
+    let metadata = fs::metadata(directory).map_err(|error| refused(format!("its directory can't be read: {error}")))?;
+    if metadata.mode() & 0o022 != 0 {
+        return Err(refused("its directory can be written by others, who could put theirs in its place".to_owned()));
+    }
+    socket(path, 0o600).map_err(refused)
+}
+
+/// Makes the tools' socket, which anyone on the host may connect to.
+pub(super) fn tools(path: &Path) -> Result<Socket, ServerError> {
+    socket(path, 0o666).map_err(|what| ServerError::Socket { path: path.to_owned(), what })
+}
+
+/// Binds, sets the mode and only then listens, so that nobody connects before the mode is right.
+fn socket(path: &Path, mode: u32) -> Result<Socket, String> {
+    remove_left_over(path)?;
+    let listen = || -> io::Result<Socket> {
+        let socket = unix_socket()?;
+        rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+        let file = SocketFile::of(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(Socket { listener: UnixListener::from(socket), file })
+    };
+    listen().map_err(|error| error.to_string())
+}
+
+fn unix_socket() -> Result<std::os::fd::OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+/// Removes a socket file on which nothing answers: a server that was killed left it.
+fn remove_left_over(path: &Path) -> Result<(), String> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err("a file that is no socket is in its place".to_owned()),
+        Ok(_) => {}
+    }
+    let attempt = || rustix::net::connect(&unix_socket()?, &SocketAddrUnix::new(path)?);
+    match attempt() {
+        Err(Errno::CONNREFUSED) => fs::remove_file(path).map_err(|error| format!("the left-over can't be removed: {error}")),
+        // a full queue answers too, in its way
+        Ok(()) | Err(Errno::AGAIN) => Err("the address is in use; is another server running?".to_owned()),
+        Err(error) => Err(format!("whether another server uses it can't be found out: {error}")),
+    }
+}
+
+/// The file of a bound socket, removed on drop unless another has taken its place.
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: identity(path)? })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(result: Result<Socket, ServerError>) -> String {
+        result.err().expect("refused").to_string()
+    }
+
+    #[test]
+    fn the_modes_say_who_may_connect_and_the_file_goes_with_its_server() {
+        let directory = tempfile::tempdir().unwrap();
+        for (socket, mode) in [
+            (operators as fn(&Path) -> Result<Socket, ServerError>, 0o600),
+            (tools as fn(&Path) -> Result<Socket, ServerError>, 0o666),
+        ] {
+            let path = directory.path().join("sock");
+            let socket = socket(&path).expect("bound");
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+            drop(socket);
+            assert!(!path.exists());
+        }
+    }
+
+    #[test]
+    fn a_left_over_is_replaced_but_neither_a_live_socket_nor_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("grpc.sock");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "a plain listener leaves its file");
+        let live = operators(&path).expect("replaces it");
+        assert!(refusal(operators(&path)).ends_with("the address is in use; is another server running?"));
+        drop(live);
+        fs::write(&path, "precious").unwrap();
+        assert!(refusal(operators(&path)).ends_with("a file that is no socket is in its place"));
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn the_operators_door_is_in_no_directory_that_others_write() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(refusal(operators(&directory.path().join("grpc.sock"))).contains("can be written by others"));
+        let made = operators(&directory.path().join("data/grpc.sock")).expect("in a directory of its own");
+        assert_eq!(fs::metadata(directory.path().join("data")).unwrap().mode() & 0o777, 0o700);
+        drop(made);
+    }
+}

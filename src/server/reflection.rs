@@ -1,0 +1,16 @@
+//! Server reflection, v1 and v1alpha: grpcurl 1.8 speaks only the older, buf only the newer.
+
+use tonic::service::Routes;
+use tonic_reflection::server::{Builder, Error};
+
+/// Adds both, with the contract, the error details (else clients can't show them decoded) and the health service.
+pub(super) fn add(routes: Routes) -> Result<Routes, Error> {
+    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+}
+
+fn builder() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(crate::proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
