@@ -1,0 +1,300 @@
+//! A relay for tests: real SMTP over TCP, with scripted answers, in threads of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where in a conversation an answer is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Right after the connection, before the client says anything.
+    Greeting,
+    /// After the credentials.
+    Auth,
+    /// After `MAIL FROM`.
+    Mail,
+    /// After `RCPT TO`.
+    Rcpt,
+    /// After `DATA`, before the message.
+    Data,
+    /// After the message.
+    Content,
+    /// After `QUIT`.
+    Quit,
+}
+
+/// What the sink does where the script says something.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// Says this line; a code of 4xx or 5xx refuses.
+    Say(String),
+    /// Says nothing and keeps the connection open.
+    Silence,
+    /// Closes the connection. At [`At::Content`] the message was taken.
+    Drop,
+}
+
+/// What departs from a relay that takes everything. Later entries win.
+#[derive(Clone, Default)]
+pub(crate) struct Script {
+    answers: Vec<(At, Answer)>,
+    offers_auth: bool,
+}
+
+impl Script {
+    /// A relay that takes everything and asks for no credentials.
+    pub(crate) fn accepting() -> Self {
+        Self::default()
+    }
+
+    /// Answers so at that point.
+    pub(crate) fn at(mut self, at: At, answer: Answer) -> Self {
+        self.answers.push((at, answer));
+        self
+    }
+
+    /// Says this line at that point.
+    pub(crate) fn say(self, at: At, line: &str) -> Self {
+        self.at(at, Answer::Say(line.to_owned()))
+    }
+
+    /// Offers AUTH PLAIN.
+    pub(crate) fn offering_auth(mut self) -> Self {
+        self.offers_auth = true;
+        self
+    }
+
+    fn answer(&self, at: At) -> Answer {
+        if let Some((_, answer)) = self.answers.iter().rev().find(|(scripted, _)| *scripted == at) {
+            return answer.clone();
+        }
+        let usual = match at {
+            At::Greeting => "220 sink.test ESMTP",
+            At::Auth => "235 2.7.0 welcome",
+            At::Mail | At::Rcpt => "250 2.1.0 ok",
+            At::Data => "354 go ahead",
+            At::Content => "250 2.0.0 taken",
+            At::Quit => "221 2.0.0 bye",
+        };
+        Answer::Say(usual.to_owned())
+    }
+}
+
+/// A message that the sink took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The address of `MAIL FROM`.
+    pub(crate) from: String,
+    /// The addresses of `RCPT TO`.
+    pub(crate) to: Vec<String>,
+    /// Headers and body as they were before dot-stuffing.
+    pub(crate) content: String,
+    /// What was sent with AUTH PLAIN on the same connection, in base64.
+    pub(crate) credentials: Option<String>,
+}
+
+impl Message {
+    /// The first header of that name, unfolded.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let headers = self.content.split("\r\n\r\n").next()?.replace("\r\n ", " ");
+        let prefix = format!("{}:", name.to_lowercase());
+        let line = headers.lines().find(|line| line.to_lowercase().starts_with(&prefix))?;
+        Some(line[prefix.len()..].trim().to_owned())
+    }
+
+    /// Every token of the text part: the lines that follow a line `Token:`.
+    pub(crate) fn tokens(&self) -> Vec<String> {
+        let lines = self.content.split("\r\n");
+        let labelled = lines.clone().zip(lines.skip(1)).filter(|(label, _)| *label == "Token:");
+        labelled.map(|(_, token)| token.to_owned()).collect()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    script: Script,
+    messages: Vec<Message>,
+    open: Vec<TcpStream>,
+    conversations: usize,
+    closing: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A listening relay. It closes, with all its connections, when it is dropped.
+pub(crate) struct SmtpSink {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl SmtpSink {
+    /// Listens on a free port of the loopback interface.
+    pub(crate) fn start(script: Script) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared::default());
+        shared.state().script = script;
+        let accepting = Arc::clone(&shared);
+        std::thread::spawn(move || accept(&listener, &accepting));
+        Self { address, shared }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers by another script from the next command on.
+    pub(crate) fn follow(&self, script: Script) {
+        self.shared.state().script = script;
+    }
+
+    /// The messages taken so far, in order.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        self.shared.state().messages.clone()
+    }
+
+    /// How many connections were made.
+    pub(crate) fn conversations(&self) -> usize {
+        self.shared.state().conversations
+    }
+
+    /// Waits until at least `count` messages were taken; panics after ten seconds.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Message> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut state = self.shared.state();
+        while state.messages.len() < count {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{} of {count} messages came", state.messages.len());
+            state = self.shared.changed.wait_timeout(state, left).expect("no panic").0;
+        }
+        state.messages.clone()
+    }
+}
+
+impl Drop for SmtpSink {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.closing = true;
+        for connection in state.open.drain(..) {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+        drop(state);
+        let _ = TcpStream::connect(self.address); // wakes the acceptor
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for connection in listener.incoming().map_while(Result::ok) {
+        let mut state = shared.state();
+        if state.closing {
+            return;
+        }
+        state.conversations += 1;
+        state.open.extend(connection.try_clone());
+        drop(state);
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || {
+            let _ = converse(&connection, &shared);
+            // the clone that is kept for closing would hold it open
+            let _ = connection.shutdown(Shutdown::Both);
+        });
+    }
+}
+
+/// Runs one conversation until the client leaves or the script ends it.
+fn converse(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection);
+    let mut writer = connection;
+    let mut message = Message { from: String::new(), to: Vec::new(), content: String::new(), credentials: None };
+    let mut due = Some(At::Greeting);
+    loop {
+        if let Some(at) = due {
+            // not in the match: the lock would be held through it
+            let answer = shared.state().script.answer(at);
+            match answer {
+                Answer::Say(line) => {
+                    writer.write_all(format!("{line}\r\n").as_bytes())?;
+                    if at == At::Data && line.starts_with('3') {
+                        message.content = content(&mut reader)?;
+                        keep(&message, shared);
+                        due = Some(At::Content);
+                        continue;
+                    }
+                }
+                Answer::Silence => return std::io::copy(&mut reader, &mut std::io::sink()).map(|_| ()),
+                Answer::Drop => return Ok(()),
+            }
+        }
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let command = line.trim_end();
+        let verb = command.split([' ', ':']).next().unwrap_or_default().to_uppercase();
+        due = match verb.as_str() {
+            "EHLO" | "HELO" => {
+                let auth = if shared.state().script.offers_auth { "250-AUTH PLAIN\r\n" } else { "" };
+                writer.write_all(format!("250-sink.test\r\n{auth}250 8BITMIME\r\n").as_bytes())?;
+                None
+            }
+            "AUTH" => {
+                message.credentials = command.split(' ').nth(2).map(str::to_owned);
+                Some(At::Auth)
+            }
+            "MAIL" => {
+                (message.from, message.to) = (bracketed(command), Vec::new());
+                Some(At::Mail)
+            }
+            "RCPT" => {
+                message.to.push(bracketed(command));
+                Some(At::Rcpt)
+            }
+            "DATA" => Some(At::Data),
+            "QUIT" => Some(At::Quit),
+            _ => {
+                writer.write_all(b"500 5.5.1 unknown command\r\n")?;
+                None
+            }
+        };
+    }
+}
+
+/// Keeps a message that the script takes. A silent relay took none; one that drops the line did.
+fn keep(message: &Message, shared: &Shared) {
+    let mut state = shared.state();
+    let answer = state.script.answer(At::Content);
+    if matches!(&answer, Answer::Say(line) if line.starts_with('2')) || matches!(answer, Answer::Drop) {
+        state.messages.push(message.clone());
+        shared.changed.notify_all();
+    }
+}
+
+fn bracketed(command: &str) -> String {
+    command.split(['<', '>']).nth(1).unwrap_or_default().to_owned()
+}
+
+fn content(reader: &mut impl BufRead) -> std::io::Result<String> {
+    let mut content = String::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        match line.as_str() {
+            ".\r\n" => return Ok(content),
+            stuffed => content.push_str(stuffed.strip_prefix('.').unwrap_or(stuffed)),
+        }
+    }
+}
