@@ -72,6 +72,8 @@ impl Service {
                 while let Some(Ok(())) = stop.run_until_cancelled(healthy.changed()).await {
                     health.set_store(*healthy.borrow_and_update());
                 }
+                // told to stop, or the writer is gone
+                health.set_store(false);
             });
         }
         let served = self.server.run(shutdown).await;

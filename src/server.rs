@@ -8,8 +8,8 @@
 //!
 //! Each address has one exclusive listener: with `SO_REUSEPORT` a second server could bind the same port unseen, and the kernel would
 //! deal connections unevenly. What may wait for a stranger (a TLS handshake, the first bytes) waits in a task of its own under a deadline,
-//! never in the acceptor. A socket is handed to its core before anything is read, so that it is registered once, with the reactor that
-//! serves it.
+//! never in the acceptor: the bare socket is handed to its core before anything is read, since the reactor that a socket is registered
+//! with should be the one that serves it.
 //!
 //! tonic's own graceful shutdown waits for ever for a stream that stays open, so [`Server::run`] has a deadline of its own.
 

@@ -184,3 +184,99 @@ impl http_body::Body for TracedBody {
         self.inner.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// A body that ends with the status in its trailers, as tonic ends a call that began well.
+    struct Trailers(Option<HeaderMap>);
+
+    impl http_body::Body for Trailers {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            Poll::Ready(self.0.take().map(|trailers| Ok(Frame::trailers(trailers))))
+        }
+    }
+
+    fn with_trailers(code: Code) -> Response<Body> {
+        let mut trailers = HeaderMap::new();
+        Status::new(code, "").add_header(&mut trailers).unwrap();
+        Response::new(Body::new(Trailers(Some(trailers))))
+    }
+
+    type Answer = fn() -> Response<Body>;
+
+    /// Lets a call end as given, reads its answer unless it is dropped, and returns what was logged.
+    async fn logged(path: &str, answer: Answer, read: bool) -> String {
+        let lines = Lines::default();
+        let subscriber =
+            tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(lines.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        let inner = tower::service_fn(move |request: Request<Body>| {
+            assert!(request.extensions().get::<TraceId>().is_some());
+            std::future::ready(Ok::<_, Infallible>(answer()))
+        });
+        let clock = Clock::set_to(crate::domain::clock::Timestamp::from_micros(0));
+        let mut service = TraceLayer::new(clock, Duration::from_mins(1)).layer(inner);
+        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let mut body = service.call(request).await.unwrap().into_body();
+        while read && std::future::poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await.is_some() {}
+        drop(body);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_faults_are_errors_and_each_call_is_one_line_with_its_trace_id() {
+        let call = "/circonus.usermanagement.v1.Access/CheckAccess";
+        let cases: [(&str, Answer, &str, &str); 6] = [
+            (call, || with_trailers(Code::Ok), " INFO ", "grpc.status=Ok"),
+            (call, || with_trailers(Code::DataLoss), "ERROR ", "grpc.status=DataLoss"),
+            (call, || Status::not_found("").into_http(), " INFO ", "grpc.status=NotFound"),
+            (call, || Status::internal("").into_http(), "ERROR ", "grpc.status=Internal"),
+            ("/grpc.health.v1.Health/Check", || with_trailers(Code::Ok), "DEBUG ", "grpc.status=Ok"),
+            ("/grpc.health.v1.Health/Check", || Status::unavailable("").into_http(), "ERROR ", "grpc.status=Unavailable"),
+        ];
+        for (path, answer, level, status) in cases {
+            let line = logged(path, answer, true).await;
+            assert_eq!(line.lines().count(), 1, "{line}");
+            assert!(line.contains(level) && line.contains(status) && line.contains("trace.id=trc_"), "{line}");
+            assert!(line.contains(&format!("rpc=\"{}\"", &path[1..])), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_its_caller_gave_up_is_no_error() {
+        let line = logged("/a/b", || with_trailers(Code::Internal), false).await;
+        assert!(line.contains("DEBUG ") && line.contains("ended by the caller"), "{line}");
+    }
+}

@@ -36,19 +36,18 @@ pub(super) fn gather(flags: &Flags, environment: impl Iterator<Item = (OsString,
     let mut file = flags.config.clone();
     let mut variables = Vec::new();
     for (name, value) in environment {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+        let Some((name, key)) = name.to_str().and_then(|name| Some((name, name.strip_prefix(PREFIX)?))) else { continue };
         match value.into_string() {
             Ok(value) if name == FILE_VARIABLE => file = file.or_else(|| Some(PathBuf::from(value))),
-            Ok(value) => variables.push((name.to_owned(), value)),
+            Ok(value) => variables.push((key.replace("__", ".").to_lowercase(), value, format!("environment variable {name}"))),
             Err(_) => settings.fault(format!("environment variable {name}: must be UTF-8")),
         }
     }
     if let Some(file) = &file {
         add_file(&mut settings, file);
     }
-    for (name, value) in variables {
-        let key = name.trim_start_matches(PREFIX).replace("__", ".").to_lowercase();
-        settings.set(key, Raw::Text(value), format!("environment variable {name}"));
+    for (key, value, origin) in variables {
+        settings.set(key, Raw::Text(value), origin);
     }
     add_flags(&mut settings, flags);
     settings

@@ -44,7 +44,8 @@ fn answer(member: &Member, option: &str) -> &'static str {
         return match member.column {
             "Admin" | "Normal" => "GRANTED",
             _ if assigned => "ROLE_OFF_IN_EDITION",
-            _ => denial(member),
+            // no role could help there, whatever others the member has
+            _ => "PRIVILEGE_TOO_LOW",
         };
     }
     // "Users with roles have access to options as appropriate to their role, but do not have access to options assigned to

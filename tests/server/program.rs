@@ -1,0 +1,123 @@
+//! The program as it is started: exit codes, what standard error says, signals.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+
+use futures_util::stream;
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::transport::Endpoint;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+
+/// The program, with the sockets of a directory alone.
+fn program(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
+    command.env_clear().current_dir(directory).env("USER_MANAGEMENT_GRPC__LISTEN", "").stderr(Stdio::piped());
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A running program, killed if the test ends before it.
+struct Started {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Started {
+    fn new(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr }
+    }
+
+    /// Reads what it logs until a line holds the text.
+    fn read_until(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it ended without {text:?}");
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_one_line_for_each_problem_and_exit_code_2() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&["check-config"][..], &["serve"][..], &[][..]] {
+        let mut command = program(directory.path());
+        command.args(arguments).env("USER_MANAGEMENT_SINGUP", "open").env("USER_MANAGEMENT_LIMITS__CONNECTIONS", "none");
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(
+            said(&output),
+            "user-management: limits.connections (environment variable USER_MANAGEMENT_LIMITS__CONNECTIONS): \
+             must be a whole number from 1 to 100000\n\
+             user-management: singup (environment variable USER_MANAGEMENT_SINGUP): unknown key\n"
+        );
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn check_config_prints_what_counts_and_serves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = program(directory.path()).args(["check-config", "--edition", "saas"]).output().unwrap();
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("edition = \"saas\"  # flag --edition\n"), "{text}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_second_server_is_told_so_in_one_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut first = Started::new(program(directory.path()));
+    first.read_until("serving");
+    let refused = |command: &mut Command, why: &str| {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let line = said(&output);
+        assert!(line.starts_with("user-management: ") && line.contains(why), "{line}");
+        assert_eq!(line.lines().count(), 1);
+    };
+    refused(&mut program(directory.path()), "is in use by another server or command");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let taken_by_us = std::net::TcpListener::bind(&taken).unwrap();
+    refused(program(directory.path()).args(["--data-dir", "another", "--listen", &taken]), "is another server running?");
+    drop(taken_by_us);
+    first.signal(Signal::TERM);
+    assert!(first.child.wait().unwrap().success(), "the first one ends in order");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_program_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = program(directory.path());
+    command.env("USER_MANAGEMENT_LIMITS__SHUTDOWN_SECONDS", "3600");
+    let mut server = Started::new(command);
+    server.read_until("serving");
+    let socket = directory.path().join("user-management-data/grpc.sock");
+    let channel = Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.expect("connected");
+    let open = ServerReflectionClient::new(channel).server_reflection_info(stream::pending()).await.expect("a stream");
+    server.signal(Signal::INT);
+    server.read_until("shutting down");
+    assert!(server.child.try_wait().unwrap().is_none(), "the open stream keeps it");
+    server.signal(Signal::TERM);
+    server.read_until("ended at once by a second signal");
+    assert!(server.child.wait().unwrap().success());
+    drop(open);
+}
