@@ -22,7 +22,6 @@ pub mod sign_up;
 pub mod users;
 
 use std::collections::BTreeSet;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ use crate::domain::id::{Epoch, TraceId, UserId};
 use crate::domain::token::LinkKey;
 use crate::mail::{Renderer, Transport};
 use crate::store::server::{self, Recorded};
-use crate::store::{self, DataDir, Opened, Store};
+use crate::store::{self, DataDir, Opened, Store, Tuning};
 use passwords::Passwords;
 
 /// The service.
@@ -101,7 +100,7 @@ impl App {
     ///
     /// A fresh directory gets its identity, key and edition. One that was last served as another edition gets an event that says so, and
     /// nothing else: memberships, invitations and tokens stay as they are.
-    pub async fn open(config: &Config, clock: Clock, group: NonZeroUsize) -> Result<Arc<Self>, StartError> {
+    pub async fn open(config: &Config, clock: Clock, tuning: Tuning) -> Result<Arc<Self>, StartError> {
         let opened = Opened::open(DataDir::lock(&config.data_dir)?).await?;
         let recorded = server::recorded(&mut *opened.read().await?).await?;
         let link_key = link_key::load(&config.link_key_file, recorded.is_none())?;
@@ -121,7 +120,7 @@ impl App {
                 }
             })
         };
-        let store = opened.start(clock.clone(), group, on_commit).await?;
+        let store = opened.start(clock.clone(), tuning, on_commit).await?;
         record_edition(&store, recorded, Recorded { edition, ..present }).await?;
         let mail = |error: &dyn std::fmt::Display| StartError::Mail(error.to_string());
         Ok(Arc::new(Self {

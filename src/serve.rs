@@ -15,7 +15,7 @@ use crate::config::{Config, Limits};
 use crate::domain::clock::Clock;
 use crate::server::health::Health;
 use crate::server::{Addresses, Server, ServerError};
-use crate::store::GROUP;
+use crate::store::Tuning;
 
 /// Why the service can't start, or went down without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub struct Service {
 impl Service {
     /// Opens the data and binds every listener; clients can connect, and wait until it runs.
     pub async fn bind(config: &Config, clock: Clock) -> Result<Self, ServeError> {
-        let app = App::open(config, clock, GROUP).await?;
+        let app = App::open(config, clock, Tuning::default()).await?;
         let health = Health::new();
         let listeners = Arc::new(OnceLock::new());
         let routes = api::routes(Arc::clone(&app), Arc::clone(&listeners), config.limits.message_bytes);

@@ -42,8 +42,20 @@ pub(crate) use tx::random;
 pub use tx::{Committed, Tx};
 pub use writer::OnCommit;
 
-/// How many jobs one durable transaction takes at most.
-pub const GROUP: NonZeroUsize = NonZeroUsize::new(128).unwrap();
+/// How the writer works: what `benches/group_commit.rs` compares.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// How many jobs one durable transaction takes at most.
+    pub group: NonZeroUsize,
+    /// Whether the writer's thread, and with it the thread of its connection, keeps to one core.
+    pub pinned: bool,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { group: NonZeroUsize::new(128).unwrap_or(NonZeroUsize::MIN), pinned: true }
+    }
+}
 
 /// How many reads run at once; more wait in line.
 const READERS: u32 = 4;
@@ -87,11 +99,11 @@ impl Opened {
 
     /// Starts the writer. `on_commit` is called after each commit, in order, on its thread, before any answer goes out; it must not
     /// wait.
-    pub async fn start(self, clock: Clock, group: NonZeroUsize, on_commit: OnCommit) -> Result<Store, Error> {
+    pub async fn start(self, clock: Clock, tuning: Tuning, on_commit: OnCommit) -> Result<Store, Error> {
         let options = open::options(&self.directory.database());
         let tail = events::tail(&mut *self.read().await?).await?;
         let (writer, thread) =
-            writer::Writer::start(options, clock, group, tail, on_commit).map_err(|error| Error::Storage(Box::new(error)))?;
+            writer::Writer::start(options, clock, tuning, tail, on_commit).map_err(|error| Error::Storage(Box::new(error)))?;
         Ok(Store { writer: Mutex::new(Some((writer, thread))), readers: self.readers, directory: self.directory })
     }
 }

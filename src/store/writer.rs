@@ -22,8 +22,8 @@ use crate::domain::clock::Clock;
 use crate::domain::error::{Error, chain};
 use crate::domain::event::Origin;
 
-use super::events;
 use super::tx::{Committed, Tail, Tx};
+use super::{Tuning, events};
 
 /// Jobs that may wait; one more is refused as busy.
 const QUEUE: usize = 4096;
@@ -65,18 +65,20 @@ impl Writer {
     pub(super) fn start(
         options: SqliteConnectOptions,
         clock: Clock,
-        group: NonZeroUsize,
+        tuning: Tuning,
         published: Tail,
         on_commit: OnCommit,
     ) -> std::io::Result<(Self, thread::JoinHandle<()>)> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (health, healthy) = watch::channel(true);
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-            pin();
+            if tuning.pinned {
+                pin();
+            }
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
                 Ok(runtime) => {
-                    let writing = Writing { options, clock, group, published, on_commit, health, tx: None };
+                    let writing = Writing { options, clock, group: tuning.group, published, on_commit, health, tx: None };
                     runtime.block_on(writing.run(queue));
                 }
                 Err(cause) => error!(%cause, "no runtime for the writer"),
