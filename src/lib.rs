@@ -1,4 +1,62 @@
-//! The user management service of Circonus Inside.
+//! The user management service of Circonus Inside: accounts, members, invitations, privileges and roles over gRPC.
+//!
+//! One program on one on-premise host keeps who may do what, in one SQLite file. Internal tools ask it "may this person do that?" thousands
+//! of times a second; operators use grpcurl on a Unix socket; people answer invitations that come by mail. The README says how to use it;
+//! this page says how it is built.
+//!
+//! # The map of the house
+//!
+//! | room | what it owns |
+//! | --- | --- |
+//! | `main`, [`cli`], [`config`], [`logging`] | arguments, file and environment become one validated value; problems become one line each |
+//! | [`serve`] | the whole service as a value: `bind`, then `run`; `main` and the tests use the same two calls |
+//! | [`server`] | listeners, one acceptor, a runtime for each core, TLS, health, the shutdown that always ends |
+//! | [`api`] | gRPC: extracts credentials, parses, answers; the one table from errors to statuses |
+//! | [`app`] | what the service does, one file per noun; who is calling, and what that opens |
+//! | [`directory`] | the answers to "may X do Y in Z?" in memory, always as new as the last commit |
+//! | [`store`] | the one SQLite file: the writer, `record`, the last-admin rule, a file per table family |
+//! | [`mail`] | letters, templates, the ways they leave |
+//! | [`domain`] | the rules, without I/O: addresses, the policy, invitation states, the event layout, tokens, time |
+//!
+//! Arrows run one way: `api → app → {store, directory, mail} → domain`. The store knows nothing of the directory: it is started with an
+//! `on_commit` that [`app::App::open`] wires. `app` never sees a message of the contract; `domain` never waits.
+//!
+//! # One request, walked through
+//!
+//! Ann, an Admin of `acme`, moves Bob to Read-Only with `UserManagement.ChangePrivilege`.
+//!
+//! 1. The acceptor hands the connection to a core, whose guard waits for its first bytes under a deadline ([`server`]). Each request gets a
+//!    trace id that its log line and its errors show ([`api::trace`]).
+//! 2. `api` extracts the bearer token; [`app::caller`] finds the session in the directory and makes the one [`app::caller::Caller`].
+//! 3. [`app::admission`] asks the directory whether Ann has `MANAGE_USERS` in `acme`, and answers a witness without which no operation can be
+//!    called. Only then are the other fields parsed: who may not know hears "denied" before "malformed".
+//! 4. [`app::members`] gives [`store::Store::write`] a job. The writer takes what waits into one transaction, each job in a savepoint. The
+//!    job judges Ann's right again, answers a retry from what was kept, changes the row, and calls [`store::Tx::record`].
+//! 5. `record` appends the event to the hash chain and marks the account. Before the savepoint is released, one statement asks whether a
+//!    marked account has lost its last active manager; if so, the job is undone and Ann hears `LAST_ADMIN`.
+//! 6. COMMIT, with its fsync. Then `on_commit` puts the next view of the directory in place, and only then do the answers go out.
+//! 7. A tool that asks `Access.CheckAccess` about Bob from now on gets the new answer, from memory, without waiting for any write.
+//!
+//! # What always holds
+//!
+//! - **Answer after commit.** Nobody is told of a change that isn't durable; a refusal may rest on a neighbour's change, so it waits too.
+//! - **The last admin.** Judged inside the write, in one place (`store::last_manager`), on the whole of what a job does.
+//! - **Bound to the confirmed address.** An invitation is answered by a signed-in user whose confirmed address is the invited one
+//!   ([`app::answers`]); no token proves an address.
+//! - **One order of callers.** Bearer token, else client certificate, else the uid on the operators' socket, else nobody; never a fall-back
+//!   ([`app::caller`]).
+//! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
+//!   erased.
+//! - **The directory equals the database.** Events change it in commit order, on the writer's thread, before the answers.
+//!
+//! # Where this differs from its design
+//!
+//! - An accepted socket is handed to its core *before* the handshake, so that it is registered once, with the reactor that serves it.
+//! - A write is judged twice: at the door by the directory, and inside its transaction by the rows, because a right may end while it waits.
+//! - A try at a confirmation link is counted before its password is compared: tries at once can't be more than are allowed.
+//! - After a fault of the storage the writer opens its connection anew and publishes what became durable after all, since a COMMIT whose
+//!   fsync failed may still be found in the file.
+//! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.
 
 pub mod api;
 pub mod app;

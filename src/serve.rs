@@ -82,7 +82,9 @@ impl Service {
         if tokio::time::timeout(self.limits.shutdown, background.wait()).await.is_err() {
             warn!("a mail was still being handed to the relay; it is tried again after the next start");
         }
-        self.app.close().await;
+        if tokio::time::timeout(self.limits.shutdown, self.app.close()).await.is_err() {
+            warn!("the storage didn't end in time; what was answered is on the disk");
+        }
         Ok(served?)
     }
 }

@@ -14,7 +14,7 @@ use super::server_origin;
 use crate::config::Signup;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, chain};
 use crate::domain::id::{InvitationId, SignUpId};
 use crate::domain::invitation::State as InvitationState;
 use crate::domain::name::{DisplayName, Timezone};
@@ -56,7 +56,7 @@ impl App {
                 Ok(true) => continue,
                 Ok(false) => self.until_next().await,
                 Err(error) => {
-                    warn!(error = %crate::domain::error::chain(&error), "the mail queue can't be worked on at present");
+                    warn!(error = %chain(&error), "the mail queue can't be worked on at present");
                     FIRST_WAIT
                 }
             };
@@ -80,9 +80,13 @@ impl App {
         let Some(mail) = self.store.write(server_origin(), async |tx| mails::take_due(tx, LEASE).await).await? else {
             return Ok(false);
         };
-        let (state, reply, due) = match self.decide(&mail).await? {
-            Decision::Drop(why) => (State::Dropped, why.to_owned(), self.now()),
-            Decision::Send(letter) => self.attempt(&mail, &letter).await,
+        let (state, reply, due) = match self.decide(&mail).await {
+            Ok(Decision::Drop(why)) => (State::Dropped, why.to_owned(), self.now()),
+            Ok(Decision::Send(letter)) => self.attempt(&mail, &letter).await,
+            Err(error) => {
+                warn!(mail.id = %mail.id, error = %chain(&error), "what to send couldn't be read");
+                (State::Queued, "a fault of the server; its log says which".to_owned(), self.now().plus(FIRST_WAIT))
+            }
         };
         info!(mail.id = %mail.id, state = state.as_str(), attempts = mail.delivery.attempts, reply, "mail attempted");
         let id = mail.id;

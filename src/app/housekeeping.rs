@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{App, server_origin};
-use crate::store::{requests, sessions, sign_ups};
+use crate::store::{mails, requests, sessions, sign_ups};
 
 /// How often the use of sessions is written down: what a crash can forget of an idle time.
 const FLUSH: Duration = Duration::from_mins(1);
@@ -17,6 +17,9 @@ const KEEP_REQUESTS: Duration = Duration::from_hours(24);
 
 /// What ended by time is kept this long, for those who ask why.
 const KEEP_ENDED: Duration = Duration::from_hours(24);
+
+/// Mails that followed sign-ups are kept this long, for operators who look into a delivery.
+const KEEP_MAILS: Duration = Duration::from_hours(7 * 24);
 
 impl App {
     /// Keeps house until told to stop.
@@ -53,11 +56,12 @@ impl App {
                 directory.forget_sessions(|session| session.expires < ended);
                 let sessions = sessions::purge(tx, ended).await?;
                 let sign_ups = sign_ups::purge(tx, ended).await?;
-                Ok((sessions, sign_ups, requests::purge(tx, now.minus(KEEP_REQUESTS)).await?))
+                let mails = mails::purge(tx, now.minus(KEEP_MAILS)).await?;
+                Ok((sessions, sign_ups, mails, requests::purge(tx, now.minus(KEEP_REQUESTS)).await?))
             })
             .await;
         match purged {
-            Ok((sessions, sign_ups, requests)) => debug!(sessions, sign_ups, requests, "forgot what ended by time"),
+            Ok((sessions, sign_ups, mails, requests)) => debug!(sessions, sign_ups, mails, requests, "forgot what ended by time"),
             Err(error) => warn!(%error, "what ended by time couldn't be forgotten"),
         }
     }

@@ -1,5 +1,7 @@
 //! Addresses: an identity for each from its first mention.
 
+use std::collections::BTreeSet;
+
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::email::Email;
@@ -30,4 +32,21 @@ pub async fn find(connection: &mut SqliteConnection, email: &Email) -> Result<Op
         .fetch_optional(connection)
         .await?;
     Ok(row.map(|row| row.id))
+}
+
+/// Deletes those of the addresses that nothing mentions any more.
+pub(super) async fn forget(tx: &mut Tx, addresses: &BTreeSet<AddressId>) -> Result<(), Error> {
+    let addresses = super::json_of(addresses.iter().map(AddressId::as_bytes));
+    sqlx::query!(
+        "delete from addresses
+          where id in (select unhex(value) from json_each(?))
+            and not exists (select 1 from users where users.address = addresses.id)
+            and not exists (select 1 from invitations where invitations.address = addresses.id)
+            and not exists (select 1 from sign_ups where sign_ups.address = addresses.id)
+            and not exists (select 1 from mails where mails.address = addresses.id)",
+        addresses
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(())
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::event::{Encoded, Event, Salted};
+use crate::domain::event::{Actor, Encoded, Event, Salted};
 use crate::domain::id::AccountId;
 
 use super::tx::Tail;
@@ -30,15 +30,14 @@ pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, enc
     if encoded.personal.is_empty() {
         return Ok(());
     }
-    // the client's address is the caller's; every other value is about the person whom the event is about
-    let caller = event.on_behalf_of.map_or(
-        match event.actor {
-            crate::domain::event::Actor::User(user) => *user.as_bytes(),
-            _ => [0; 16],
-        },
-        |user| *user.as_bytes(),
-    );
+    // the client's address is the caller's; every other value is about the person whom the event is about, who is the caller too when
+    // nobody was signed in
     let person = event.change.person().unwrap_or([0; 16]);
+    let caller = match (event.on_behalf_of, event.actor) {
+        (Some(user), _) | (None, Actor::User(user)) => *user.as_bytes(),
+        (None, Actor::Anonymous) => person,
+        (None, Actor::Server | Actor::Operator(_) | Actor::Service(_)) => [0; 16],
+    };
     let callers = usize::from(event.client.is_some());
     let rows: Vec<serde_json::Value> = encoded
         .personal

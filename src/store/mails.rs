@@ -269,6 +269,20 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// Deletes mails that followed sign-ups, once they are settled and older than a moment, and their addresses if nothing else mentions them.
+/// Those of invitations stay with their invitation.
+pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+    let gone = sqlx::query!(
+        r#"delete from mails where kind in (2, 3) and state in (3, 4, 5) and created < ? returning address as "address: AddressId""#,
+        before
+    )
+    .fetch_all(tx.sql())
+    .await?;
+    let addresses: std::collections::BTreeSet<AddressId> = gone.iter().map(|row| row.address).collect();
+    super::addresses::forget(tx, &addresses).await?;
+    Ok(gone.len().try_into().unwrap_or(u64::MAX))
+}
+
 /// What an operator wants to know of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {

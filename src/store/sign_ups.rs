@@ -152,8 +152,12 @@ pub async fn take_try(tx: &mut Tx, sign_up: SignUpId, allowed: i64) -> Result<Op
     Ok(row.map(|row| row.tries))
 }
 
-/// Deletes sign-ups whose links ended before a moment.
+/// Deletes sign-ups whose links ended before a moment, and their addresses if nothing else mentions them: what a stranger typed isn't kept.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
-    let done = sqlx::query!("delete from sign_ups where expires < ?", before).execute(tx.sql()).await?;
-    Ok(done.rows_affected())
+    let gone = sqlx::query!(r#"delete from sign_ups where expires < ? returning address as "address: AddressId""#, before)
+        .fetch_all(tx.sql())
+        .await?;
+    let addresses: std::collections::BTreeSet<AddressId> = gone.iter().map(|row| row.address).collect();
+    super::addresses::forget(tx, &addresses).await?;
+    Ok(gone.len().try_into().unwrap_or(u64::MAX))
 }

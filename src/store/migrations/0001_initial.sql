@@ -99,6 +99,7 @@ create unique index invitations_unanswered on invitations (account, address) whe
 create index invitations_unanswered_by_account on invitations (account, id) where state = 1;
 create index invitations_by_account on invitations (account, id);
 create index invitations_by_address on invitations (address, id) where state = 1;
+create index invitations_by_any_address on invitations (address);
 
 -- sign-ups that wait for their confirmation; not events, and deleted some time after they ended
 create table sign_ups (
@@ -154,6 +155,9 @@ create table mails (
 create index mails_open on mails (due, id) where state in (1, 2);
 create index mails_by_state on mails (state, id);
 create index mails_by_sign_up on mails (sign_up) where sign_up is not null;
+create index mails_by_address on mails (address);
+-- what follows sign-ups is forgotten after a while
+create index mails_of_sign_ups on mails (created) where kind in (2, 3) and state in (3, 4, 5);
 
 -- answered mutations, so that a retry finds its answer; kept for 24 hours
 create table requests (
