@@ -1,6 +1,6 @@
 //! gRPC: a handler says who, what, do, answer.
 //!
-//! `peer` and [`credentials`] only extract what came with a request; `app` judges it. [`fields`] parses, gathering every violation; [`convert`]
+//! `peer` and `credentials` only extract what came with a request; `app` judges it. `fields` parses, gathering every violation; `convert`
 //! writes answers; [`status`] is the one place where an error becomes a status.
 
 mod access;
