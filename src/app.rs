@@ -27,12 +27,13 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use crate::config::mail::MailTransport;
 use crate::config::{Config, SessionConfig, Signup};
 use crate::directory::{Directory, View};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::edition::Edition;
 use crate::domain::email::Email;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
 use crate::domain::token::LinkKey;
@@ -122,7 +123,6 @@ impl App {
         };
         let store = opened.start(clock.clone(), tuning, on_commit).await?;
         record_edition(&store, recorded, Recorded { edition, ..present }).await?;
-        let mail = |error: &dyn std::fmt::Display| StartError::Mail(error.to_string());
         Ok(Arc::new(Self {
             store,
             directory,
@@ -133,8 +133,8 @@ impl App {
             operator_uids: operator_uids(&config.grpc.operator_uids),
             passwords: Passwords::new(config.password)?,
             link_key,
-            renderer: Renderer::new(&config.web.public_url, &config.mail.from).map_err(|error| mail(&error))?,
-            transport: Transport::open(&config.mail.transport).map_err(|error| mail(&error))?,
+            renderer: renderer(config)?,
+            transport: transport(config)?,
             mail_owed,
             mail_fault: Mutex::default(),
             started: clock.now(),
@@ -189,6 +189,24 @@ impl App {
         let etag = self.etag(version);
         if given.is_empty() || given == etag { Ok(()) } else { Err(Error::EtagMismatch { etag }) }
     }
+}
+
+/// Says whether mail can be rendered and sent as configured. Makes nothing and talks to nobody.
+pub fn check_mail(config: &Config) -> Result<(), StartError> {
+    renderer(config)?;
+    match config.mail.transport {
+        // opening it would make it
+        MailTransport::Directory { .. } => Ok(()),
+        MailTransport::Smtp(_) => transport(config).map(drop),
+    }
+}
+
+fn renderer(config: &Config) -> Result<Renderer, StartError> {
+    Renderer::new(&config.web.public_url, &config.mail.from).map_err(|error| StartError::Mail(chain(&error)))
+}
+
+fn transport(config: &Config) -> Result<Transport, StartError> {
+    Transport::open(&config.mail.transport).map_err(|error| StartError::Mail(chain(&error)))
 }
 
 /// What the server does of itself.

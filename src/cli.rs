@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::app;
 use crate::config::{Config, ConfigError, Flags};
 use crate::serve::ServeError;
 use crate::server::{self, ServerError};
@@ -77,6 +78,7 @@ impl Failure {
 pub fn check_config(flags: &Flags) -> Result<String, Failure> {
     let (config, explanation) = Config::explain(flags, std::env::vars_os())?;
     server::check(&config)?;
+    app::check_mail(&config).map_err(ServeError::from)?;
     Ok(explanation)
 }
 

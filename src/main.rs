@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use user_management::cli::{self, Cli, Command, Failure};
 use user_management::config::Config;
+use user_management::config::mail::MailTransport;
 use user_management::domain::clock::Clock;
 use user_management::logging;
 use user_management::serve::Service;
@@ -39,7 +40,7 @@ fn start(cli: &Cli) -> Result<(), Failure> {
 async fn serve(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let service = Service::bind(&config, Clock::System).await?;
-    tracing::info!(addresses = ?service.addresses(), version = env!("CARGO_PKG_VERSION"), "serving");
+    announce(&config, &service);
     let stop = CancellationToken::new();
     tokio::select! {
         outcome = service.run(stop.cancelled()) => outcome?,
@@ -47,6 +48,18 @@ async fn serve(config: Config) -> Result<(), Failure> {
     }
     tracing::info!("ended");
     Ok(())
+}
+
+/// Says what somebody who just started it asks first: where it listens, and where mails go.
+fn announce(config: &Config, service: &Service) {
+    for address in service.listeners() {
+        tracing::info!(address, "listening");
+    }
+    match &config.mail.transport {
+        MailTransport::Directory { path } => tracing::info!(directory = %path.display(), "mails are written to files, not sent"),
+        MailTransport::Smtp(relay) => tracing::info!(relay = format!("{}:{}", relay.host, relay.port), "mails go to a relay"),
+    }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), edition = service.app().edition().as_str(), "serving");
 }
 
 /// SIGTERM and SIGINT, which mean the same.

@@ -54,6 +54,12 @@ impl Service {
         self.server.addresses()
     }
 
+    /// Where it can be reached, for people: `tcp:<address>`, `unix:<path>`.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<String> {
+        spell(self.addresses())
+    }
+
     /// The application, for tests that look beneath the wire.
     #[must_use]
     pub const fn app(&self) -> &Arc<App> {

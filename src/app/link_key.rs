@@ -31,10 +31,7 @@ pub(super) fn load(path: &Path, fresh: bool) -> Result<LinkKey, LinkKeyError> {
     match OpenOptions::new().read(true).open(path) {
         Ok(mut file) => {
             let failed = |error| LinkKeyError::File(path.to_owned(), error);
-            let found = file.metadata().map_err(failed)?;
-            // systemd hands credentials on as root's, readable by the service through their group
-            let credential = found.uid() == 0 && std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|of| path.starts_with(of));
-            if found.mode() & if credential { 0o037 } else { 0o077 } != 0 {
+            if is_exposed(&file.metadata().map_err(failed)?) {
                 return Err(LinkKeyError::Exposed(path.to_owned()));
             }
             let mut text = String::new();
@@ -47,6 +44,15 @@ pub(super) fn load(path: &Path, fresh: bool) -> Result<LinkKey, LinkKeyError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(LinkKeyError::Missing(path.to_owned())),
         Err(error) => Err(LinkKeyError::File(path.to_owned(), error)),
     }
+}
+
+/// Whether others than its owner and root can read it.
+///
+/// systemd shows a credential to the service's user by an ACL, whose mask stands where the group's rights usually do: a file of root's
+/// group with 0440. That group may read it, then; what the ACL says beyond is root's own doing.
+fn is_exposed(file: &std::fs::Metadata) -> bool {
+    let beyond_owner = if file.gid() == 0 { 0o037 } else { 0o077 };
+    file.mode() & beyond_owner != 0
 }
 
 fn parse(text: &str) -> Option<LinkKey> {
@@ -67,8 +73,7 @@ fn create(path: &Path) -> std::io::Result<LinkKey> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    if let Some(parent) = path.parent() {
-        std::fs::File::open(parent)?.sync_all()?;
-    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(parent)?.sync_all()?;
     Ok(LinkKey::new(1, secret))
 }

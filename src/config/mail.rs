@@ -39,7 +39,7 @@ pub struct SmtpSettings {
     pub security: SmtpSecurity,
     /// User name and password, or no login. Never together with plaintext.
     pub credentials: Option<(String, SecretString)>,
-    /// A PEM file of authorities that count besides the system's.
+    /// A PEM file of the authorities that count, instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// For one whole send, from the connection on.
     pub timeout: Duration,

@@ -1,0 +1,204 @@
+"""The program as a new operator meets it: the sample configuration, what it says of mistakes, and how it ends.
+
+Runs the release build, or USER_MANAGEMENT_BIN.
+"""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+
+from service import PATIENCE, REPOSITORY, Failed, Server, Steps, environment, expect, program
+
+SAMPLE = REPOSITORY / "packaging/user-management.toml"
+
+
+def run(directory, *arguments, **settings):
+    """Runs the program to its end; answers its status and the lines of standard output and error."""
+    done = subprocess.run(
+        [program(), *arguments],
+        cwd=directory, env=environment(**settings), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def expect_refused(outcome, status, *lines):
+    """The status, and exactly these lines on standard error; each may be the beginning of what is said."""
+    code, _, errors = outcome
+    said = [error.removeprefix("user-management: ") for error in errors if error.startswith("user-management: ")]
+    expect(code == status and len(said) == len(errors) == len(lines), f"{outcome}")
+    for line, expected in zip(said, lines):
+        expect(line.startswith(expected), f"{line!r} doesn't begin with {expected!r}")
+
+
+def uncommented(directory, transport):
+    """The sample with every key in it set, for one transport, with files that are there."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=x",
+         "-keyout", directory / "tls.key", "-out", directory / "tls.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (directory / "smtp-password").write_text("secret\n")
+    for copy in ("clients.crt", "relay-ca.crt"):
+        (directory / copy).write_bytes((directory / "tls.crt").read_bytes())
+    other = {"smtp": "directory", "directory": "smtp"}[transport]
+    lines, skipping = [], False
+    for line in SAMPLE.read_text().splitlines():
+        line = re.sub(r"^#(?=\[|[a-z_]+ = )", "", line)
+        if line.startswith("["):
+            skipping = line == f"[mail.{other}]"
+        if not skipping:
+            lines.append(line)
+    text = "\n".join(lines).replace("/etc/user-management", str(directory))
+    return text.replace('transport = "directory"', f'transport = "{transport}"')
+
+
+def keys_of_the_readme():
+    """The keys of the configuration's table; `.key` stands beside the one before it."""
+    _, _, table = (REPOSITORY / "README.md").read_text().partition("\n## Configuration\n")
+    keys = []
+    for row in re.findall(r"^\| (`[^|]*) \|", table.partition("\n## ")[0], re.MULTILINE):
+        for key in re.findall(r"`([^`]*)`", row):
+            keys.append(f"{keys[-1].rpartition('.')[0]}{key}" if key.startswith(".") else key)
+    return set(keys)
+
+
+def the_sample(steps, directory):
+    with steps("the sample configuration is good as shipped, and says nothing but the defaults"):
+        code, said, errors = run(directory, "check-config", "--config", SAMPLE)
+        expect((code, errors) == (0, []), f"{code} {errors}")
+        expect((0, said, []) == run(directory, "check-config"), "it differs from the defaults")
+        expect("grpc.listen = [\"127.0.0.1:7001\"]  # default" in said, f"{said}")
+    for transport in ("directory", "smtp"):
+        with steps(f"the sample with every key written out is good, with the transport {transport}"):
+            config = directory / f"{transport}.toml"
+            config.write_text(uncommented(directory, transport))
+            code, said, errors = run(directory, "check-config", "--config", config)
+            expect((code, errors) == (0, []), f"{code} {errors}")
+            unset = {line for line in said if line.endswith(" is not set")}
+            expect(unset <= {"# mail.smtp.password is not set"}, f"the sample lacks {unset}")
+            defaults = {line for line in said if line.endswith("# default")}
+            expect(not defaults, f"the sample lacks {defaults}")
+    with steps("the README's table has every key"):
+        said = {line for name in ("directory", "smtp") for line in run(directory, "check-config", "--config", f"{name}.toml")[1]}
+        known = {re.match(r"(?:# )?(\S+)", line)[1] for line in said}
+        expect(known == keys_of_the_readme(), f"{known ^ keys_of_the_readme()}")
+    with steps("the defaults that the sample tells are the real ones"):
+        code, said, _ = run(directory, "check-config")
+        real = dict(line.removesuffix("  # default").split(" = ", 1) for line in said if line.endswith("# default"))
+        code, said, _ = run(directory, "check-config", "--config", directory / "directory.toml")
+        told = dict(line.split("  # ")[0].split(" = ", 1) for line in said if " = " in line)
+        # where the sample shows another place on purpose
+        places = {"grpc.socket", "link_key_file"}
+        differing = {key: (value, told[key]) for key, value in real.items() if key not in places and told[key] != value}
+        expect(not differing, f"{differing}")
+    with steps("a secret isn't printed"):
+        (directory / "without.toml").write_text((directory / "smtp.toml").read_text().replace("password_file", "#"))
+        code, said, _ = run(
+            directory, "check-config", "--config", directory / "without.toml", USER_MANAGEMENT_MAIL__SMTP__PASSWORD="hunter2"
+        )
+        expect(code == 0 and not any("hunter2" in line for line in said), f"{said}")
+
+
+BAD = """
+edition = "outside"
+grpc.listn = ["127.0.0.1:7001"]
+grpc.listen = ["0.0.0.0:7001", "here"]
+limits.connections = 0
+[mail]
+transport = "smtp"
+"""
+
+ABOUT_BAD = (
+    'edition (bad.toml): unknown edition "outside": inside or saas',
+    'grpc.listen (bad.toml): "here": invalid socket address syntax',
+    "grpc.listen (bad.toml): 0.0.0.0:7001 can be reached by others: set grpc.tls, or grpc.allow_plaintext = true",
+    "grpc.listn (bad.toml): unknown key",
+    "limits.connections (bad.toml): must be a whole number from 1 to 100000",
+    "mail.from (not set): is needed when mail is sent by SMTP",
+    "mail.smtp.host (not set): ",
+    "web.public_url (not set): is needed as soon as mail is sent by SMTP",
+)
+
+
+def mistakes(steps, directory):
+    (directory / "bad.toml").write_text(BAD)
+    for arguments in (["check-config"], []):
+        with steps(f"a bad configuration is one line for each mistake, and status 2: {' '.join(arguments) or 'serving'}"):
+            expect_refused(run(directory, *arguments, "--config", "bad.toml"), 2, *ABOUT_BAD)
+            expect(not (directory / "user-management-data").exists(), "it made a directory all the same")
+    with steps("a configuration that isn't there, or isn't TOML"):
+        expect_refused(run(directory, "--config", "nowhere.toml"), 2, "nowhere.toml: can't be read: No such file")
+        (directory / "broken.toml").write_text("[grpc]\nlisten = [\n")
+        expect_refused(run(directory, "--config", "broken.toml"), 2, "broken.toml, line 2: ")
+    with steps("a mistyped variable is an error, not nothing"):
+        refused = run(directory, USER_MANAGEMENT_GRPC_LISTEN="127.0.0.1:0")
+        expect_refused(refused, 2, "grpc_listen (environment variable USER_MANAGEMENT_GRPC_LISTEN): unknown key")
+    with steps("files that TLS and mail need are looked at by check-config too"):
+        (directory / "empty.pem").write_text("")
+        refused = run(
+            directory, "check-config", USER_MANAGEMENT_GRPC__TLS__CERTIFICATE="empty.pem", USER_MANAGEMENT_GRPC__TLS__KEY="empty.pem"
+        )
+        expect_refused(refused, 1, "can't use empty.pem for TLS: ")
+        smtp = {
+            "USER_MANAGEMENT_MAIL__TRANSPORT": "smtp", "USER_MANAGEMENT_MAIL__FROM": "users@acme.test",
+            "USER_MANAGEMENT_MAIL__SMTP__HOST": "relay.acme.test", "USER_MANAGEMENT_WEB__PUBLIC_URL": "https://users.acme.test",
+        }  # fmt: skip
+        refused = run(directory, "check-config", USER_MANAGEMENT_MAIL__SMTP__CA_FILE="empty.pem", **smtp)
+        expect_refused(refused, 1, "mail: the CA file empty.pem must hold at least one PEM certificate")
+        refused = run(directory, "check-config", USER_MANAGEMENT_MAIL__SMTP__CA_FILE="nowhere.pem", **smtp)
+        expect_refused(refused, 1, "mail: the CA file nowhere.pem can't be read: No such file")
+    with steps("a data directory that others can write to, or that is a link, is refused"):
+        (directory / "shared").mkdir()
+        (directory / "shared").chmod(0o777)
+        expect_refused(run(directory, "--data-dir", "shared", "--listen", "127.0.0.1:0"), 1, "the data directory shared can be written by")
+        (directory / "link").symlink_to("shared")
+        expect_refused(run(directory, "--data-dir", "link", "--listen", "127.0.0.1:0"), 1, "the data directory link is a link")
+
+
+def running(steps, directory):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = "127.0.0.1:{}".format(taken.getsockname()[1])
+        with steps("a port that is taken is one line, and status 1"):
+            said = f"can't listen on {address}: the address is in use; is another server running?"
+            expect_refused(run(directory, "--data-dir", "second", "--listen", address), 1, said)
+    with steps("a server says where it listens and where mails go, keeps others off its directory, and ends when asked to"):
+        with Server(directory, "--listen", "127.0.0.1:0") as server:
+            refused = run(directory, "--listen", "127.0.0.1:0")
+            expect_refused(refused, 1, "the data directory ./user-management-data is in use by another server or command")
+            log = server.log.read_text()
+            for said in (r"tcp:127\.0\.0\.1:[1-9]\d*", r"unix:\./user-management-data/grpc\.sock", r"\./user-management-data/mail"):
+                expect(re.search(said, log), f"{said} isn't in\n{log}")
+        expect(not server.socket.exists(), "the socket stayed")
+    with steps("its directory and files are its own"):
+        for path in [server.socket.parent, *server.socket.parent.rglob("*")]:
+            expect(path.stat().st_mode & 0o077 == 0, f"{path} has mode {path.stat().st_mode:o}")
+    with steps("it doesn't start on old data without the link key"):
+        (server.socket.parent / "link.key").rename(directory / "kept.key")
+        refused = run(directory, "--listen", "127.0.0.1:0")
+        expect_refused(refused, 1, "the link key ./user-management-data/link.key is missing beside an existing database")
+    with steps("it takes the key from elsewhere, also as systemd shows a credential: of root's group, 0440"):
+        (directory / "kept.key").chmod(0o440 if os.getgid() == 0 else 0o400)
+        with Server(directory, "--listen", "127.0.0.1:0", USER_MANAGEMENT_LINK_KEY_FILE="kept.key"):
+            pass
+
+
+def main():
+    steps = Steps()
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        the_sample(steps, directory)
+        mistakes(steps, directory)
+        running(steps, directory)
+    steps.end()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failed:
+        raise SystemExit(str(failed)) from None
