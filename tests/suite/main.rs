@@ -1,5 +1,8 @@
 //! Tests that speak the API: a real server, a real database, real connections.
 
 mod client;
+mod matrix;
+#[path = "../rules/reviewed.rs"]
+mod reviewed;
 mod site;
 mod way;
