@@ -2,6 +2,7 @@
 
 mod client;
 mod matrix;
+mod refusals;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
 mod site;

@@ -1,6 +1,6 @@
 //! Every RPC, called by every kind of caller: the answers are the table `callers.md`, which people have reviewed.
 
-mod call;
+pub(crate) mod call;
 mod kinds;
 mod rows;
 mod stage;

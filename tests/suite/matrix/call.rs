@@ -15,14 +15,14 @@ use crate::client::Identified;
 const PACKAGE: &str = "circonus.usermanagement.v1";
 
 /// Every RPC of the contract, in its order.
-pub(super) fn methods() -> Vec<MethodDescriptor> {
+pub(crate) fn methods() -> Vec<MethodDescriptor> {
     let pool = DescriptorPool::decode(proto::DESCRIPTORS).expect("the descriptors of the contract");
     let services = pool.services().filter(|service| service.package_name() == PACKAGE);
     services.flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 
 /// Calls an RPC with a request in its encoded form; of a stream, the beginning is the answer.
-pub(super) async fn call(
+pub(crate) async fn call(
     channel: Channel,
     identified: Identified,
     method: &MethodDescriptor,
