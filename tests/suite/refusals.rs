@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use user_management::proto::{self, Permission, Privilege};
 
-use crate::client::{Identified, reason};
+use crate::client::{Identified, reason, violations};
 use crate::matrix::call::{call, methods};
 use crate::site::{PASSWORD, Site};
 
@@ -37,7 +37,7 @@ fn request(method: &MethodDescriptor, texts: &[(&str, &str)]) -> Vec<u8> {
 fn nonsense(method: &MethodDescriptor) -> Vec<u8> {
     let mut request = DynamicMessage::new(method.input());
     let bad = |field: &FieldDescriptor| match field.kind() {
-        Kind::String => Some(Value::String("no such thing!".to_owned())),
+        Kind::String => Some(Value::String("no such\u{7} thing!".to_owned())),
         Kind::Int32 => Some(Value::I32(-1)),
         Kind::Enum(_) => Some(Value::EnumNumber(99)),
         _ => None,
@@ -159,6 +159,30 @@ async fn who_calls_is_judged_before_what_is_asked() {
         let answer = call(channel.clone(), Identified::by(&eve.token), &method, &nonsense).await;
         let refusal = answer.expect_err("refused");
         assert_eq!(refusal.code(), Code::PermissionDenied, "{name} by a stranger: {refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_may_know_hears_everything_that_is_wrong_at_once() {
+    let site = Site::start().await;
+    let channel = site.socket_channel().await;
+    let mut heard = BTreeMap::new();
+    for method in methods() {
+        if let Err(refusal) = call(channel.clone(), Identified::default(), &method, &nonsense(&method)).await {
+            heard.insert(method.name().to_owned(), (reason(&refusal), violations(&refusal).join(" ")));
+        }
+    }
+    for (rpc, fields) in [
+        ("CreateAccount", "request_id name display_name timezone"),
+        ("InviteUser", "account request_id email privilege roles[0]"),
+        ("ListInvitations", "account states[0] page_size"),
+        ("AssignRoles", "account request_id user roles[0]"),
+        ("CheckAccess", "account user permission"),
+        ("SignUp", "email display_name"),
+        ("CreateService", "request_id name scopes[0] account certificate_name"),
+        ("ListEvents", "account page_size"),
+    ] {
+        assert_eq!(heard[rpc], ("FIELDS_INVALID".to_owned(), fields.to_owned()), "{rpc}");
     }
 }
 
