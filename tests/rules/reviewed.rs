@@ -3,9 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Fails, naming the first lines that differ, unless the file in `tests/rules/` holds exactly this text.
+/// The folder of the tests that this is compiled into: each keeps its reviewed files beside it.
+const FOLDER: &str = concat!("tests/", env!("CARGO_CRATE_NAME"));
+
+/// Fails, naming the first lines that differ, unless the file in the tests' folder holds exactly this text.
 pub(super) fn assert_reviewed(file: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER).join(file);
     if std::env::var_os("UPDATE_EXPECT").is_some_and(|value| value == "1") {
         std::fs::write(&path, actual).expect("the reviewed file can be written");
         return;
@@ -13,8 +16,9 @@ pub(super) fn assert_reviewed(file: &str, actual: &str) {
     let expected = std::fs::read_to_string(&path).expect("the reviewed file is there; UPDATE_EXPECT=1 makes it");
     assert!(
         expected == actual,
-        "tests/rules/{file} says otherwise:\n{}\nIf the change is meant: UPDATE_EXPECT=1 cargo test --test rules, then review it.",
-        difference(&expected, actual)
+        "{FOLDER}/{file} says otherwise:\n{}\nIf the change is meant: UPDATE_EXPECT=1 cargo test --test {}, then review it.",
+        difference(&expected, actual),
+        env!("CARGO_CRATE_NAME")
     );
 }
 

@@ -1,5 +1,11 @@
 //! Tests that speak the API: a real server, a real database, real connections.
 
+mod callers;
 mod client;
+mod matrix;
+mod refusals;
+#[path = "../rules/reviewed.rs"]
+mod reviewed;
+mod shown;
 mod site;
 mod way;

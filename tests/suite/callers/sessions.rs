@@ -1,0 +1,108 @@
+//! Sessions: how long they last, and what ends them.
+
+use std::time::Duration;
+
+use user_management::proto;
+
+use super::{created, whose};
+use crate::client::Client;
+use crate::site::Site;
+
+const HOUR: Duration = Duration::from_hours(1);
+const MOMENT: Duration = Duration::from_micros(1);
+
+#[tokio::test]
+async fn a_session_ends_when_it_was_idle_for_twelve_hours() {
+    let site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    let mut client = site.bearer(&ann.token).await;
+    for _ in 0..3 {
+        site.clock.advance((12 * HOUR).saturating_sub(MOMENT));
+        assert_eq!(whose(&mut client).await, ann.id, "each use starts the time anew");
+    }
+    site.clock.advance(12 * HOUR);
+    assert_eq!(whose(&mut client).await, "CREDENTIALS_INVALID");
+    assert_eq!(whose(&mut client).await, "CREDENTIALS_INVALID", "trying it is no use of it");
+}
+
+#[tokio::test]
+async fn a_session_ends_after_thirty_days_however_much_it_is_used() {
+    let site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    let mut client = site.bearer(&ann.token).await;
+    for _ in 0..71 {
+        site.clock.advance(10 * HOUR);
+        assert_eq!(whose(&mut client).await, ann.id);
+    }
+    site.clock.advance((10 * HOUR).saturating_sub(MOMENT));
+    assert_eq!(whose(&mut client).await, ann.id, "up to the last moment");
+    site.clock.advance(MOMENT);
+    assert_eq!(whose(&mut client).await, "CREDENTIALS_INVALID");
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_at_once_and_no_other() {
+    let site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    let again = site.sign_in(&ann.email).await;
+    let mut client = site.bearer(&ann.token).await;
+    client.identity.sign_out(proto::SignOutRequest {}).await.expect("signed out");
+    assert_eq!(whose(&mut client).await, "CREDENTIALS_INVALID");
+    assert_eq!(whose(&mut site.bearer(&again.token).await).await, ann.id);
+}
+
+#[tokio::test]
+async fn a_restart_forgets_neither_sessions_nor_when_they_were_used() {
+    let mut site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    let out = site.sign_in(&ann.email).await;
+    site.bearer(&out.token).await.identity.sign_out(proto::SignOutRequest {}).await.expect("signed out");
+    let service = site.service("all", &["users.read"], "").await;
+    let scopes = vec!["users.read".to_owned()];
+    let gone = created(&site, proto::CreateServiceRequest { name: "gone".to_owned(), scopes, ..Default::default() }).await;
+    let request = proto::RevokeServiceRequest { service: gone.service.expect("a service").id, ..Default::default() };
+    site.operator().await.operations.revoke_service(request).await.expect("revoked");
+    let unused = site.sign_in(&ann.email).await;
+    site.clock.advance(11 * HOUR);
+    assert_eq!(whose(&mut site.bearer(&ann.token).await).await, ann.id);
+    site.restart(None).await;
+    site.clock.advance(11 * HOUR);
+    for (token, who) in [
+        (&ann.token, ann.id.as_str()),
+        (&unused.token, "CREDENTIALS_INVALID"),
+        (&out.token, "CREDENTIALS_INVALID"),
+        (&service, "service"),
+        (&gone.token, "CREDENTIALS_INVALID"),
+    ] {
+        assert_eq!(whose(&mut site.bearer(token).await).await, who);
+    }
+}
+
+#[tokio::test]
+async fn a_super_admin_is_an_operator_for_fifteen_minutes_after_typing_the_password_restart_or_not() {
+    let mut site = Site::start().await;
+    let sue = site.person("sue@site.test").await;
+    assert!(!is_operator(&mut site.bearer(&sue.token).await).await);
+    mark(&site, &sue.id, true).await;
+    assert!(is_operator(&mut site.bearer(&sue.token).await).await, "her password was just typed");
+    mark(&site, &sue.id, false).await;
+    assert!(!is_operator(&mut site.bearer(&sue.token).await).await, "the mark counts as it is now");
+    mark(&site, &sue.id, true).await;
+    site.clock.advance(Duration::from_mins(15).saturating_sub(MOMENT));
+    site.restart(None).await;
+    let mut client = site.bearer(&sue.token).await;
+    assert!(is_operator(&mut client).await);
+    site.clock.advance(MOMENT);
+    assert!(!is_operator(&mut client).await, "using the session doesn't make it fresh");
+    let again = site.sign_in(&sue.email).await;
+    assert!(is_operator(&mut site.bearer(&again.token).await).await);
+}
+
+async fn is_operator(client: &mut Client) -> bool {
+    client.operations.list_mail(proto::ListMailRequest::default()).await.is_ok()
+}
+
+async fn mark(site: &Site, user: &str, super_admin: bool) {
+    let request = proto::SetSuperAdminRequest { user: user.to_owned(), super_admin, ..Default::default() };
+    site.operator().await.operations.set_super_admin(request).await.expect("the operator may");
+}

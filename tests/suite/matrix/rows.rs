@@ -1,0 +1,211 @@
+//! The rows of the matrix, each with a request that is good: what is refused is refused for its caller.
+
+use prost::Message as _;
+use user_management::proto::{self, Permission, Privilege, Role};
+
+use super::kinds::Kind;
+use super::stage::Stage;
+use crate::site::PASSWORD;
+
+/// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
+pub(super) const ROWS: [(&str, &str); 49] = [
+    ("CreateAccount", ""),
+    ("GetAccount", ""),
+    ("GetAccount", "that isn't there"),
+    ("ListAccounts", ""),
+    ("UpdateAccount", ""),
+    ("InviteUser", ""),
+    ("InviteUser", "where there is no account"),
+    ("GetInvitation", ""),
+    ("GetInvitation", "of another account"),
+    ("ListInvitations", ""),
+    ("ResendInvitation", ""),
+    ("WithdrawInvitation", ""),
+    ("GetMember", ""),
+    ("GetMember", "who is none"),
+    ("ListMembers", ""),
+    ("ChangePrivilege", ""),
+    ("AssignRoles", ""),
+    ("RemoveMember", ""),
+    ("CheckAccess", "of the caller"),
+    ("CheckAccess", "of another member"),
+    ("CheckAccess", "of nobody with a login"),
+    ("CheckAccess", "where there is no account"),
+    ("ListPermissions", "of the caller"),
+    ("ListPermissions", "of another member"),
+    ("GetAccessModel", ""),
+    ("SignUp", ""),
+    ("ConfirmEmail", ""),
+    ("ResendConfirmation", ""),
+    ("SignIn", ""),
+    ("GetMe", ""),
+    ("PreviewInvitation", ""),
+    ("ListMyInvitations", ""),
+    ("AcceptInvitation", "of the caller"),
+    ("AcceptInvitation", "of somebody else"),
+    ("IgnoreInvitation", "of the caller"),
+    ("IgnoreInvitation", "of somebody else"),
+    ("LeaveAccount", ""),
+    ("LeaveAccount", "that isn't there"),
+    ("GetServerInfo", ""),
+    ("CreateService", ""),
+    ("ListServices", ""),
+    ("RevokeService", ""),
+    ("RevokeService", "that isn't there"),
+    ("ListEvents", "of acme"),
+    ("ListEvents", "of all accounts"),
+    ("ListMail", ""),
+    ("RetryMail", ""),
+    ("SetSuperAdmin", ""),
+    ("SignOut", ""),
+];
+
+/// The request of a row, for a caller; what it needs is made, or put back, first.
+pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> {
+    match row.0 {
+        "CreateAccount" | "GetAccount" | "ListAccounts" | "UpdateAccount" => of_accounts(stage, row),
+        "InviteUser" | "GetInvitation" | "ListInvitations" | "ResendInvitation" | "WithdrawInvitation" => {
+            of_invitations(stage, row).await
+        }
+        "GetMember" | "ListMembers" | "ChangePrivilege" | "AssignRoles" | "RemoveMember" => of_members(stage, row).await,
+        "CheckAccess" | "ListPermissions" => of_access(stage, row),
+        "SignUp" | "ConfirmEmail" | "ResendConfirmation" | "SignIn" | "PreviewInvitation" => of_anyone(stage, row),
+        "AcceptInvitation" | "IgnoreInvitation" | "LeaveAccount" => of_answers(stage, caller, row).await,
+        // requests without fields
+        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" => Vec::new(),
+        _ => of_operations(stage, row).await,
+    }
+}
+
+fn acme() -> String {
+    "acme".to_owned()
+}
+
+fn of_accounts(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let fresh = stage.fresh();
+    match row {
+        ("CreateAccount", _) => proto::CreateAccountRequest { name: fresh, ..Default::default() }.encode_to_vec(),
+        ("GetAccount", "") => proto::GetAccountRequest { account: acme() }.encode_to_vec(),
+        ("GetAccount", _) => proto::GetAccountRequest { account: fresh }.encode_to_vec(),
+        ("ListAccounts", _) => proto::ListAccountsRequest::default().encode_to_vec(),
+        _ => proto::UpdateAccountRequest { account: acme(), display_name: Some(fresh), ..Default::default() }.encode_to_vec(),
+    }
+}
+
+async fn of_invitations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let account = acme();
+    match row {
+        ("InviteUser", where_to) => proto::InviteUserRequest {
+            account: if where_to.is_empty() { account } else { stage.fresh() },
+            email: format!("{}@acme.test", stage.fresh()),
+            privilege: Privilege::Normal.into(),
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        ("GetInvitation", "") => proto::GetInvitationRequest { account, invitation: stage.invitation.clone() }.encode_to_vec(),
+        ("GetInvitation", _) => {
+            proto::GetInvitationRequest { account, invitation: stage.invitation_elsewhere.clone() }.encode_to_vec()
+        }
+        ("ListInvitations", _) => proto::ListInvitationsRequest { account, ..Default::default() }.encode_to_vec(),
+        ("ResendInvitation", _) => {
+            let invitation = stage.fresh_invitation().await;
+            proto::ResendInvitationRequest { account, invitation, ..Default::default() }.encode_to_vec()
+        }
+        _ => {
+            let invitation = stage.fresh_invitation().await;
+            proto::WithdrawInvitationRequest { account, invitation, ..Default::default() }.encode_to_vec()
+        }
+    }
+}
+
+async fn of_members(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let (account, user) = (acme(), stage.member.id.clone());
+    stage.put_back_member().await;
+    match row {
+        ("GetMember", "") => proto::GetMemberRequest { account, user }.encode_to_vec(),
+        ("GetMember", _) => proto::GetMemberRequest { account, user: stage.stranger.email.clone() }.encode_to_vec(),
+        ("ListMembers", _) => proto::ListMembersRequest { account, ..Default::default() }.encode_to_vec(),
+        ("ChangePrivilege", _) => {
+            let privilege = Privilege::ReadOnly.into();
+            proto::ChangePrivilegeRequest { account, user, privilege, ..Default::default() }.encode_to_vec()
+        }
+        ("AssignRoles", _) => {
+            let roles = vec![Role::Alerts.into()];
+            proto::AssignRolesRequest { account, user, roles, ..Default::default() }.encode_to_vec()
+        }
+        _ => proto::RemoveMemberRequest { account, user, ..Default::default() }.encode_to_vec(),
+    }
+}
+
+fn of_access(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let account = if row.1 == "where there is no account" { stage.fresh() } else { acme() };
+    let user = match row.1 {
+        "of the caller" => String::new(),
+        "of nobody with a login" => "none@acme.test".to_owned(),
+        _ => stage.member.email.clone(),
+    };
+    if row.0 == "ListPermissions" {
+        return proto::ListPermissionsRequest { account, user }.encode_to_vec();
+    }
+    proto::CheckAccessRequest { account, user, permission: Permission::ModifyGraphs.into() }.encode_to_vec()
+}
+
+fn of_anyone(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let password = PASSWORD.to_owned();
+    match row.0 {
+        "SignUp" => {
+            let name = stage.fresh();
+            proto::SignUpRequest { email: format!("{name}@acme.test"), password, display_name: name }.encode_to_vec()
+        }
+        "ConfirmEmail" => proto::ConfirmEmailRequest { token: stage.confirmation_token.clone(), password }.encode_to_vec(),
+        "ResendConfirmation" => proto::ResendConfirmationRequest { email: "con@acme.test".to_owned() }.encode_to_vec(),
+        "SignIn" => proto::SignInRequest { email: stage.member.email.clone(), password }.encode_to_vec(),
+        _ => proto::PreviewInvitationRequest { token: stage.invitation_token.clone() }.encode_to_vec(),
+    }
+}
+
+async fn of_answers(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> {
+    // somebody has to be meant by callers who are no person
+    let own = row.1 == "of the caller";
+    let invited = caller.person.as_ref().filter(|_| own).unwrap_or(&stage.member);
+    match (row, &caller.person) {
+        (("AcceptInvitation", _), _) => {
+            let (_, invitation) = stage.invitation_of(invited).await;
+            proto::AcceptInvitationRequest { invitation, ..Default::default() }.encode_to_vec()
+        }
+        (("IgnoreInvitation", _), _) => {
+            let (_, invitation) = stage.invitation_of(invited).await;
+            proto::IgnoreInvitationRequest { invitation, ..Default::default() }.encode_to_vec()
+        }
+        ((_, ""), Some(person)) => proto::LeaveAccountRequest { account: stage.account_of(person).await }.encode_to_vec(),
+        ((_, ""), None) => proto::LeaveAccountRequest { account: acme() }.encode_to_vec(),
+        _ => proto::LeaveAccountRequest { account: stage.fresh() }.encode_to_vec(),
+    }
+}
+
+async fn of_operations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    match row {
+        ("CreateService", _) => {
+            let scopes = vec!["users.read".to_owned()];
+            proto::CreateServiceRequest { name: stage.fresh(), scopes, ..Default::default() }.encode_to_vec()
+        }
+        ("ListServices", _) => proto::ListServicesRequest::default().encode_to_vec(),
+        ("RevokeService", "") => {
+            proto::RevokeServiceRequest { service: stage.fresh_service().await, ..Default::default() }.encode_to_vec()
+        }
+        ("RevokeService", _) => {
+            let service = stage.member.id.replace("usr_", "svc_");
+            proto::RevokeServiceRequest { service, ..Default::default() }.encode_to_vec()
+        }
+        ("ListEvents", "of acme") => proto::ListEventsRequest { account: acme(), ..Default::default() }.encode_to_vec(),
+        ("ListEvents", _) => proto::ListEventsRequest::default().encode_to_vec(),
+        ("ListMail", _) => proto::ListMailRequest::default().encode_to_vec(),
+        ("RetryMail", _) => proto::RetryMailRequest { mail: stage.waiting_mail().await, ..Default::default() }.encode_to_vec(),
+        ("SetSuperAdmin", _) => {
+            stage.put_back_member().await;
+            let user = stage.member.id.clone();
+            proto::SetSuperAdminRequest { user, super_admin: true, ..Default::default() }.encode_to_vec()
+        }
+        _ => panic!("{} has no request here", row.0),
+    }
+}
