@@ -8,4 +8,6 @@ mod refusals;
 mod reviewed;
 mod shown;
 mod site;
+mod starts;
 mod way;
+mod writes;
