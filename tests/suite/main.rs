@@ -3,6 +3,7 @@
 mod callers;
 mod client;
 mod matrix;
+mod queries;
 mod refusals;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
