@@ -148,11 +148,12 @@ impl Store {
     /// Ends the writer after what waits for it, and closes the file. Later writes are refused as draining.
     pub async fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        // the writer's connection is the last: one that only reads can't bring the log into the file
+        self.readers.close().await;
         if let Some((writer, thread)) = writer {
             drop(writer);
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
-        self.readers.close().await;
     }
 
     fn writer(&self) -> Result<writer::Writer, Error> {

@@ -50,7 +50,7 @@ pub(super) async fn judge(connection: &mut SqliteConnection, accounts: &BTreeSet
         r#"update accounts set has_manager = not has_manager
             where id in (select unhex(value) from json_each(?1))
               and has_manager <> exists (
-                select 1 from members cross join users on users.id = members.user
+                select 1 from members indexed by members_managing cross join users on users.id = members.user
                  where members.account = accounts.id and users.active = 1
                    and (members.privilege = 1 or members.roles & 1 <> 0))
            returning name, has_manager as "has_manager: bool""#,

@@ -185,7 +185,7 @@ pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<
     let row = sqlx::query_as!(
         Row,
         r#"update mails set state = 2, attempts = attempts + 1, due = ?1
-            where id = (select id from mails where state in (1, 2) and due <= ?2 order by due, id limit 1)
+            where id = (select id from mails indexed by mails_open where state in (1, 2) and due <= ?2 order by due, id limit 1)
            returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
                      address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                      due as "due: Timestamp", sent as "sent: Timestamp""#,
@@ -231,9 +231,11 @@ pub async fn resume(tx: &mut Tx) -> Result<u64, Error> {
 
 /// When the next mail is due; none if none is open.
 pub async fn next_due(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, Error> {
-    let row = sqlx::query!(r#"select due as "due: Timestamp" from mails where state in (1, 2) order by due, id limit 1"#)
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query!(
+        r#"select due as "due: Timestamp" from mails indexed by mails_open where state in (1, 2) order by due, id limit 1"#
+    )
+    .fetch_optional(connection)
+    .await?;
     Ok(row.map(|row| row.due))
 }
 
@@ -252,16 +254,24 @@ pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Opti
     Ok(row.map(Into::into))
 }
 
-/// Mails before an id in some of the states (a bit for each code), newest first.
+/// Mails before an id in some of the states (a bit for each code), newest first. Each state is read along the index and they are merged, so
+/// that the few that failed are found without reading past all that were sent.
 pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId, limit: i64) -> Result<Vec<Mail>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
                   address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
-             from mails where id < ? and ? & (1 << state) <> 0 order by id desc limit ?"#,
-        before,
+             from mails where id in (
+                select id from mails where state = 1 and ?1 & 2 and id < ?2
+                union all select id from mails where state = 2 and ?1 & 4 and id < ?2
+                union all select id from mails where state = 3 and ?1 & 8 and id < ?2
+                union all select id from mails where state = 4 and ?1 & 16 and id < ?2
+                union all select id from mails where state = 5 and ?1 & 32 and id < ?2
+                 order by id desc limit ?3)
+            order by id desc"#,
         states,
+        before,
         limit
     )
     .fetch_all(connection)
@@ -273,7 +283,8 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
 /// Those of invitations stay with their invitation.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     let gone = sqlx::query!(
-        r#"delete from mails where kind in (2, 3) and state in (3, 4, 5) and created < ? returning address as "address: AddressId""#,
+        r#"delete from mails indexed by mails_of_sign_ups where kind in (2, 3) and state in (3, 4, 5) and created < ?
+           returning address as "address: AddressId""#,
         before
     )
     .fetch_all(tx.sql())

@@ -31,7 +31,8 @@ const QUEUE: usize = 4096;
 /// How often callers that find the queue full are asked to come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-type Job = Box<dyn for<'t> FnOnce(&'t mut Tx) -> LocalBoxFuture<'t, Verdict> + Send>;
+/// A job gets the transaction, or none if its group failed before its turn: then it does nothing but say whom to tell.
+type Job = Box<dyn for<'t> FnOnce(Option<&'t mut Tx>) -> LocalBoxFuture<'t, Verdict> + Send>;
 
 /// How a job ended, and how to tell its caller once the group's end is known.
 struct Verdict {
@@ -96,9 +97,12 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
             Box::pin(async move {
-                let result = match job(tx).await {
-                    Ok(value) => tx.judge().await.map(|()| value),
-                    Err(refusal) => Err(refusal),
+                let result = match tx {
+                    Some(tx) => match job(tx).await {
+                        Ok(value) => tx.judge().await.map(|()| value),
+                        Err(refusal) => Err(refusal),
+                    },
+                    None => Err(Error::Storage("its group failed before its turn".into())),
                 };
                 let ending = match &result {
                     Ok(_) => Ending::Keep,
@@ -114,7 +118,8 @@ impl Writer {
         });
         self.jobs.try_send(Queued { origin, job }).map_err(|full| match full {
             mpsc::error::TrySendError::Full(_) => Error::Busy { retry_after: RETRY_AFTER },
-            mpsc::error::TrySendError::Closed(_) => Error::Draining,
+            // this is a way to it, so it can't have been told to end
+            mpsc::error::TrySendError::Closed(_) => Error::Storage("the writer's thread is gone".into()),
         })?;
         answered.await.unwrap_or_else(|_| Err(Error::internal("the job panicked")))
     }
@@ -147,21 +152,15 @@ impl Writing {
     async fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
         let mut group = Vec::with_capacity(self.group.get());
         while queue.recv_many(&mut group, self.group.get()).await > 0 {
-            let jobs = std::mem::take(&mut group);
-            let mut verdicts = Vec::new();
-            let outcome = self.transaction(jobs, &mut verdicts).await;
-            match &outcome {
-                Ok(()) => {
-                    if !self.health.send_replace(true) {
-                        info!("the storage takes writes again");
-                    }
+            let mut jobs = std::mem::take(&mut group).into_iter();
+            let mut verdicts = Vec::with_capacity(jobs.len());
+            let outcome = self.transaction(&mut jobs, &mut verdicts).await;
+            if let Err(fault) = &outcome {
+                for queued in jobs {
+                    verdicts.push((queued.job)(None).await);
                 }
-                Err(fault) => {
-                    error!(fault, jobs = verdicts.len(), "the storage failed; the whole group was undone");
-                    self.health.send_replace(false);
-                    // whatever state the connection is in, the next group starts from what the file says
-                    self.tx = None;
-                }
+                error!(fault, jobs = verdicts.len(), "the storage failed; the whole group was undone");
+                self.health.send_replace(false);
             }
             for verdict in verdicts {
                 (verdict.answer)(outcome.clone().map_err(|fault| Error::Storage(fault.into())));
@@ -173,7 +172,9 @@ impl Writing {
         }
     }
 
-    async fn transaction(&mut self, jobs: Vec<Queued>, verdicts: &mut Vec<Verdict>) -> Result<(), String> {
+    /// Takes the jobs one by one into one transaction and commits it. After a fault those that weren't begun are still there, and the
+    /// connection is gone: whatever state it was in, the next group starts from what the file says.
+    async fn transaction(&mut self, jobs: &mut std::vec::IntoIter<Queued>, verdicts: &mut Vec<Verdict>) -> Result<(), String> {
         let mut tx = match self.tx.take() {
             Some(tx) => tx,
             None => self.open().await.map_err(|error| chain(&error))?,
@@ -186,7 +187,7 @@ impl Writing {
                 tx.savepoint().await.map_err(|error| chain(&error))?;
             }
             // a panic drops the way to the caller, who then learns of it
-            let verdict = AssertUnwindSafe((queued.job)(&mut tx)).catch_unwind().await.ok();
+            let verdict = AssertUnwindSafe((queued.job)(Some(&mut tx))).catch_unwind().await.ok();
             let undone = match verdict.as_ref().map(|verdict| &verdict.ending) {
                 Some(Ending::Keep) => false,
                 Some(Ending::Undo) | None => true,
@@ -209,10 +210,16 @@ impl Writing {
                 tx.end_savepoint(undone).await.map_err(|error| chain(&error))?;
             }
         }
+        if !*self.health.borrow() {
+            tx.touch_file().await.map_err(|error| chain(&error))?;
+        }
         tx.commit().await.map_err(|error| chain(&error))?;
         self.published = tx.tail();
         (self.on_commit)(&tx.take_committed());
         self.tx = Some(tx);
+        if !self.health.send_replace(true) {
+            info!("the storage takes writes again");
+        }
         Ok(())
     }
 

@@ -3,9 +3,12 @@
 mod callers;
 mod client;
 mod matrix;
+mod queries;
 mod refusals;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
 mod shown;
 mod site;
+mod starts;
 mod way;
+mod writes;

@@ -53,6 +53,8 @@ create table members (
 ) strict, without rowid;
 create index members_by_user on members (user, account);
 create index members_by_joining on members (account, joined, user);
+-- who may manage users: the last-admin guard finds one without reading past the other members
+create index members_managing on members (account, user) where privilege = 1 or roles & 1 <> 0;
 
 create table services (
     id blob not null primary key check (length(id) = 16),
@@ -100,6 +102,8 @@ create index invitations_unanswered_by_account on invitations (account, id) wher
 create index invitations_by_account on invitations (account, id);
 create index invitations_by_address on invitations (address, id) where state = 1;
 create index invitations_by_any_address on invitations (address);
+-- what a deleted mail is looked up by, to see that no invitation refers to it
+create index invitations_by_mail on invitations (mail) where mail is not null;
 
 -- sign-ups that wait for their confirmation; not events, and deleted some time after they ended
 create table sign_ups (
