@@ -94,7 +94,12 @@ impl App {
         }
         let origin = caller.anonymous_origin();
         let tries = self.store.write(origin.clone(), async move |tx| sign_ups::take_try(tx, id, TRIES).await).await?;
-        let tries = tries.ok_or(Error::LinkExpired)?;
+        let Some(tries) = tries else {
+            // the same link confirmed twice at once, and the other was first
+            let attempt = sign_ups::by_id(&mut *self.store.read().await?, id).await?.ok_or(Error::LinkExpired)?;
+            let user = attempt.user.ok_or(Error::LinkExpired)?;
+            return self.confirmed_before(attempt, user, password).await;
+        };
         if !self.passwords.matches(password, Some(attempt.password.clone())).await? {
             let attempts_left = u32::try_from(TRIES - tries).unwrap_or(0);
             return Err(if attempts_left == 0 { Error::LinkExpired } else { Error::PasswordMismatch { attempts_left } });
@@ -119,6 +124,10 @@ impl App {
 
 async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, Error> {
     let now = tx.now();
+    // the same attempt confirmed twice at once answers one user, whatever became of their invitation since
+    if let Some(user) = sign_ups::by_id(tx.sql(), attempt.id).await?.and_then(|attempt| attempt.user) {
+        return users::by_id(tx.sql(), user).await?.ok_or_else(|| Error::internal("a confirmed user isn't in the store"));
+    }
     match signup {
         Signup::Open => {}
         Signup::Invited if invitations::any_open(tx.sql(), attempt.address, now).await? => {}
@@ -135,13 +144,7 @@ async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, 
         version: tx.next_version(),
     };
     if !users::insert(tx, &user, &attempt.password).await? {
-        // the same attempt confirmed twice at once answers one user
-        let same = sign_ups::by_id(tx.sql(), attempt.id).await?.and_then(|attempt| attempt.user);
-        let same = match same {
-            Some(user) => users::by_id(tx.sql(), user).await?,
-            None => None,
-        };
-        return same.ok_or(Error::LoginExists);
+        return Err(Error::LoginExists);
     }
     if !sign_ups::confirm(tx, attempt, user.id).await? {
         return Err(Error::LinkExpired);

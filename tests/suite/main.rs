@@ -4,6 +4,7 @@ mod callers;
 mod client;
 mod matrix;
 mod queries;
+mod races;
 mod refusals;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
