@@ -75,8 +75,8 @@ impl Told {
 #[allow(clippy::too_many_lines, reason = "one exhaustive match is the point: no error can be without its status")]
 fn tell(error: &Error) -> Told {
     use Code::{
-        Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
-        Unauthenticated, Unavailable,
+        Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, Unauthenticated,
+        Unavailable,
     };
     use ErrorReason as Reason;
     match error {
@@ -166,20 +166,11 @@ fn tell(error: &Error) -> Told {
             .precondition("password", error),
         Error::SignUpClosed => Told::new(FailedPrecondition, Reason::SignUpClosed).precondition("email", error),
         Error::LoginExists => Told::new(FailedPrecondition, Reason::LoginExists).precondition("email", error),
-        Error::MailNotRetryable(id) => {
-            Told::new(FailedPrecondition, Reason::MailNotRetryable).with("mail", id).precondition(id, error)
+        Error::MailNotRetryable(id, state) => {
+            Told::new(FailedPrecondition, Reason::MailNotRetryable).with("mail", id).with("state", *state).precondition(id, error)
         }
 
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),
-
-        Error::LimitExceeded { limit, subject, retry_after } => {
-            let mut told = Told::new(ResourceExhausted, Reason::LimitExceeded).with("limit", limit);
-            told.details.add_quota_failure_violation(subject, error.to_string());
-            match retry_after {
-                Some(after) => told.retry(*after),
-                None => told,
-            }
-        }
 
         Error::Busy { retry_after } => Told::new(Unavailable, Reason::Busy).retry(*retry_after),
         Error::Draining => Told::new(Unavailable, Reason::Draining),

@@ -113,14 +113,11 @@ pub enum Error {
     SignUpClosed,
     #[error("the address has a login; sign in")]
     LoginExists,
-    #[error("the mail {0} was sent or dropped")]
-    MailNotRetryable(MailId),
+    #[error("the mail {0} isn't waiting or failed: {1}")]
+    MailNotRetryable(MailId, &'static str),
 
     #[error("the object changed since it was read")]
     EtagMismatch { etag: String },
-
-    #[error("the limit of {limit} was met")]
-    LimitExceeded { limit: &'static str, subject: String, retry_after: Option<Duration> },
 
     #[error("too much is being done at once")]
     Busy { retry_after: Duration },
