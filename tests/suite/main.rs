@@ -2,6 +2,7 @@
 
 mod callers;
 mod client;
+mod directory;
 mod matrix;
 mod queries;
 mod races;
