@@ -75,8 +75,8 @@ impl Told {
 #[allow(clippy::too_many_lines, reason = "one exhaustive match is the point: no error can be without its status")]
 fn tell(error: &Error) -> Told {
     use Code::{
-        Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
-        Unauthenticated, Unavailable,
+        Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, Unauthenticated,
+        Unavailable,
     };
     use ErrorReason as Reason;
     match error {
@@ -171,15 +171,6 @@ fn tell(error: &Error) -> Told {
         }
 
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),
-
-        Error::LimitExceeded { limit, subject, retry_after } => {
-            let mut told = Told::new(ResourceExhausted, Reason::LimitExceeded).with("limit", limit);
-            told.details.add_quota_failure_violation(subject, error.to_string());
-            match retry_after {
-                Some(after) => told.retry(*after),
-                None => told,
-            }
-        }
 
         Error::Busy { retry_after } => Told::new(Unavailable, Reason::Busy).retry(*retry_after),
         Error::Draining => Told::new(Unavailable, Reason::Draining),

@@ -119,9 +119,6 @@ pub enum Error {
     #[error("the object changed since it was read")]
     EtagMismatch { etag: String },
 
-    #[error("the limit of {limit} was met")]
-    LimitExceeded { limit: &'static str, subject: String, retry_after: Option<Duration> },
-
     #[error("too much is being done at once")]
     Busy { retry_after: Duration },
     #[error("the server is shutting down")]
