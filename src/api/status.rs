@@ -166,8 +166,8 @@ fn tell(error: &Error) -> Told {
             .precondition("password", error),
         Error::SignUpClosed => Told::new(FailedPrecondition, Reason::SignUpClosed).precondition("email", error),
         Error::LoginExists => Told::new(FailedPrecondition, Reason::LoginExists).precondition("email", error),
-        Error::MailNotRetryable(id) => {
-            Told::new(FailedPrecondition, Reason::MailNotRetryable).with("mail", id).precondition(id, error)
+        Error::MailNotRetryable(id, state) => {
+            Told::new(FailedPrecondition, Reason::MailNotRetryable).with("mail", id).with("state", *state).precondition(id, error)
         }
 
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),

@@ -104,8 +104,12 @@ impl App {
                 operator.confirm(tx).await?;
                 let not_found = || Error::MailNotFound(id.to_string());
                 once(tx, key.as_ref(), async |tx| {
-                    mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)?;
-                    if mails::retry(tx, id).await? { Ok(()) } else { Err(Error::MailNotRetryable(id)) }
+                    let mail = mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)?;
+                    if mails::retry(tx, id).await? {
+                        Ok(())
+                    } else {
+                        Err(Error::MailNotRetryable(id, mail.delivery.state.as_str()))
+                    }
                 })
                 .await?;
                 mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)

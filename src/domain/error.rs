@@ -113,8 +113,8 @@ pub enum Error {
     SignUpClosed,
     #[error("the address has a login; sign in")]
     LoginExists,
-    #[error("the mail {0} was sent or dropped")]
-    MailNotRetryable(MailId),
+    #[error("the mail {0} isn't waiting or failed: {1}")]
+    MailNotRetryable(MailId, &'static str),
 
     #[error("the object changed since it was read")]
     EtagMismatch { etag: String },
