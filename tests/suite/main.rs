@@ -1,8 +1,10 @@
 //! Tests that speak the API: a real server, a real database, real connections.
 
+mod acme;
 mod callers;
 mod client;
 mod matrix;
+mod reasons;
 mod refusals;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
