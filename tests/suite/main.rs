@@ -6,6 +6,7 @@ mod client;
 mod matrix;
 mod reasons;
 mod refusals;
+mod retries;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
 mod shown;

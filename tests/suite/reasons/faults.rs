@@ -69,14 +69,22 @@ async fn draining() -> Status {
     create(&site, "acme").await.expect_err("refused")
 }
 
-/// Another process holds the file for longer than a write waits. A full disk is among the tests of faults.
+/// The file is damaged. A full disk is among the tests of faults.
 async fn storage_unavailable() -> Status {
     let site = Site::start().await;
-    let mut other = site.database().await;
-    sqlx::raw_sql("begin immediate").execute(&mut other).await.expect("held");
-    let refused = create(&site, "acme").await.expect_err("refused");
-    sqlx::raw_sql("rollback").execute(&mut other).await.expect("let go");
-    create(&site, "acme").await.expect("nothing was changed, and the next write is taken");
+    site.account("acme").await;
+    // what a starting server writes of itself is done
+    site.mails_settled().await;
+    let mut database = site.database().await;
+    let damage = "pragma writable_schema = on;
+        create temp table sound as select sql from sqlite_schema where name = 'accounts';
+        update sqlite_schema set sql = 'create table accounts (' where name = 'accounts';
+        pragma schema_version = 1000";
+    sqlx::raw_sql(damage).execute(&mut database).await.expect("damaged");
+    let refused = create(&site, "other").await.expect_err("refused");
+    let repair = "update sqlite_schema set sql = (select sql from sound) where name = 'accounts'; pragma schema_version = 1001";
+    sqlx::raw_sql(repair).execute(&mut database).await.expect("repaired");
+    create(&site, "other").await.expect("nothing was changed, and the next write is taken");
     refused
 }
 
