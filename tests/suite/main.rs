@@ -3,6 +3,7 @@
 mod acme;
 mod callers;
 mod client;
+mod invitations;
 mod matrix;
 mod reasons;
 mod refusals;
@@ -11,4 +12,5 @@ mod retries;
 mod reviewed;
 mod shown;
 mod site;
+mod violations;
 mod way;
