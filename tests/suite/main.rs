@@ -5,6 +5,7 @@ mod callers;
 mod client;
 mod invitations;
 mod matrix;
+mod members;
 mod reasons;
 mod refusals;
 mod retries;
