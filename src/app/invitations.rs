@@ -49,7 +49,6 @@ impl App {
         key: Option<RequestKey>,
     ) -> Result<Shown, Error> {
         let id = manager.account()?;
-        self.check_roles(grant.roles)?;
         let app = Arc::clone(self);
         let invitation = self
             .store
@@ -70,6 +69,7 @@ impl App {
         email: &Email,
         grant: Standing,
     ) -> Result<InvitationId, Error> {
+        self.check_roles(grant.roles)?;
         let account = open_account(tx, account).await?;
         let address = addresses::mention(tx, email).await?;
         if let Some(user) = users::by_address(tx.sql(), address).await?

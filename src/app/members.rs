@@ -81,8 +81,8 @@ impl App {
         to: Assignment,
         key: Option<RequestKey>,
     ) -> Result<Changed, Error> {
-        self.check_roles(to.roles)?;
         self.change(manager, to.user, to.etag, key, move |app, standing| {
+            app.check_roles(to.roles)?;
             let dormant = if to.clear_dormant { RoleSet::EMPTY } else { standing.roles.minus(app.edition.roles()) };
             let after = Standing { roles: to.roles.union(dormant), ..standing };
             let gained = after.permissions(app.edition).minus(standing.permissions(app.edition));

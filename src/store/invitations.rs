@@ -125,11 +125,11 @@ impl TryFrom<Row> for Invitation {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self, Error> {
-        let delivery = row.mail_state.map(|state| mails::Delivery {
-            state: mails::State::of(state),
+        let delivery = row.mail_state.map(mails::State::of).map(|state| mails::Delivery {
+            state,
             attempts: row.mail_attempts.unwrap_or_default(),
             last_reply: row.mail_last_reply.unwrap_or_default(),
-            due: row.mail_due,
+            due: row.mail_due.filter(|_| state.is_open()),
             sent: row.mail_sent,
         });
         Ok(Self {

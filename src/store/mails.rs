@@ -36,6 +36,12 @@ impl State {
         }
     }
 
+    /// Whether an attempt is due at some time.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Sending)
+    }
+
     /// As errors spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -124,7 +130,6 @@ struct Row {
 impl From<Row> for Mail {
     fn from(row: Row) -> Self {
         let state = State::of(row.state);
-        let open = matches!(state, State::Queued | State::Sending);
         Self {
             id: row.id,
             kind: Kind::of(row.kind),
@@ -137,7 +142,7 @@ impl From<Row> for Mail {
                 state,
                 attempts: row.attempts,
                 last_reply: row.last_reply,
-                due: open.then_some(row.due),
+                due: state.is_open().then_some(row.due),
                 sent: row.sent,
             },
         }

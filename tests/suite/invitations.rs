@@ -1,0 +1,6 @@
+//! Invitations, by every rule of theirs.
+
+mod answering;
+mod held;
+mod inviting;
+mod sending;

@@ -1,0 +1,109 @@
+//! Malformed requests: everything that is wrong is said at once, and before anything is looked up.
+
+use tonic_types::StatusExt as _;
+use user_management::proto::{self, Privilege};
+
+use crate::acme::ACME;
+use crate::client::{reason, violations};
+use crate::site::Site;
+
+#[tokio::test]
+async fn five_bad_fields_of_one_request_are_named_in_one_answer() {
+    let site = Site::start().await;
+    let mut operator = site.operator().await;
+    let request = proto::InviteUserRequest {
+        account: "Not A Name".to_owned(),
+        email: "not an address".to_owned(),
+        privilege: 99,
+        roles: vec![99, 1, 0],
+        request_id: "not a uuid".to_owned(),
+    };
+    let refused = operator.users.invite_user(request).await.expect_err("refused");
+    assert_eq!(reason(&refused), "FIELDS_INVALID");
+    assert_eq!(violations(&refused), ["account", "request_id", "email", "privilege", "roles[0]", "roles[2]"]);
+    let details = refused.get_error_details();
+    for violation in &details.bad_request().expect("a BadRequest").field_violations {
+        assert!(violation.description.starts_with("must "), "{violation:?} says what it must be");
+        assert!(refused.message().contains(&violation.field), "{} names {}", refused.message(), violation.field);
+    }
+
+    let request = proto::CreateServiceRequest {
+        name: "-".to_owned(),
+        scopes: vec!["users.read".to_owned(), "everything".to_owned()],
+        account: "Not A Name".to_owned(),
+        expire_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
+        certificate_name: "*.site.test".to_owned(),
+        request_id: "not a uuid".to_owned(),
+    };
+    let refused = operator.operations.create_service(request).await.expect_err("refused");
+    let named = ["request_id", "name", "scopes[1]", "account", "expire_time", "certificate_name"];
+    assert_eq!(violations(&refused), named);
+
+    let request = proto::SignUpRequest {
+        email: "ann@acme".to_owned(),
+        password: "short".to_owned(),
+        display_name: "see http://evil.test".to_owned(),
+    };
+    let refused = site.nobody().await.identity.sign_up(request).await.expect_err("refused");
+    assert_eq!(violations(&refused), ["email", "password", "display_name"]);
+}
+
+#[tokio::test]
+async fn the_unspecified_value_of_an_enum_is_never_taken() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let mut operator = site.operator().await;
+    let refused = operator.invite("ann@acme.test", Privilege::Unspecified, &[]).await.expect_err("refused");
+    assert_eq!(violations(&refused), ["privilege"]);
+    let refused = operator.invite("ann@acme.test", Privilege::Normal, &[proto::Role::Unspecified]).await.expect_err("refused");
+    assert_eq!(violations(&refused), ["roles[0]"]);
+    let request = proto::ListInvitationsRequest { account: ACME.to_owned(), states: vec![0], ..Default::default() };
+    assert_eq!(violations(&operator.users.list_invitations(request).await.expect_err("refused")), ["states[0]"]);
+    let request = proto::CheckAccessRequest { account: ACME.to_owned(), user: "ann@acme.test".to_owned(), permission: 0 };
+    assert_eq!(violations(&operator.access.check_access(request).await.expect_err("refused")), ["permission"]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_after_what_is_malformed() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let mut operator = site.operator().await;
+    let mut request = proto::ChangePrivilegeRequest {
+        account: "nowhere".to_owned(),
+        user: "nobody@acme.test".to_owned(),
+        privilege: 99,
+        ..Default::default()
+    };
+    let refused = operator.users.change_privilege(request.clone()).await.expect_err("refused");
+    assert_eq!(violations(&refused), ["privilege"]);
+    request.privilege = Privilege::Normal.into();
+    let refused = operator.users.change_privilege(request.clone()).await.expect_err("refused");
+    assert_eq!(reason(&refused), "ACCOUNT_NOT_FOUND");
+    request.account = ACME.to_owned();
+    let refused = operator.users.change_privilege(request).await.expect_err("refused");
+    assert_eq!(reason(&refused), "MEMBER_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_invitation_is_named_by_its_token_or_its_id_and_not_by_both() {
+    let site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    let mut as_ann = site.bearer(&ann.token).await;
+    let id = format!("inv_{}", "0".repeat(32));
+    for (token, invitation) in [("", ""), ("token", id.as_str())] {
+        let (token, invitation) = (token.to_owned(), invitation.to_owned());
+        let request = proto::IgnoreInvitationRequest { token, invitation };
+        assert_eq!(violations(&as_ann.identity.ignore_invitation(request).await.expect_err("refused")), ["token"]);
+    }
+}
+
+#[tokio::test]
+async fn lists_are_bounded_so_that_a_request_can_not_be_made_of_repetitions() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let mut operator = site.operator().await;
+    let sixteen = [proto::Role::Data; 16];
+    operator.invite("ann@acme.test", Privilege::Normal, &sixteen).await.expect("repetitions are one");
+    let refused = operator.invite("bob@acme.test", Privilege::Normal, &[proto::Role::Data; 17]).await.expect_err("refused");
+    assert_eq!(violations(&refused), ["roles"]);
+}
