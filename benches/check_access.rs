@@ -19,7 +19,7 @@ use user_management::config::Config;
 use user_management::directory::Directory;
 use user_management::domain::clock::{Clock, Timestamp};
 use user_management::domain::edition::Edition;
-use user_management::domain::event::{AccountState, Actor, Change, Event, MemberState, Personal, UserState};
+use user_management::domain::event::{AccountState, Actor, Change, Door, Event, MemberState, Personal, UserState};
 use user_management::domain::id::{AccountId, AddressId, Epoch, EventId, TraceId, UserId};
 use user_management::domain::permission::Permission;
 use user_management::domain::policy::Standing;
@@ -96,6 +96,7 @@ fn event(change: Change) -> Event {
         actor: Actor::Server,
         on_behalf_of: None,
         client: None,
+        door: Door::Inside,
         trace: TraceId::from_bytes([0; 16]),
         change,
         previous: [0; 32],

@@ -22,6 +22,7 @@ use user_management::app::caller::{Caller, Credentials};
 use user_management::config::Config;
 use user_management::domain::clock::Clock;
 use user_management::domain::email::Email;
+use user_management::domain::event::Door;
 use user_management::domain::id::TraceId;
 use user_management::domain::name::{DisplayName, Slug, Timezone};
 use user_management::domain::permission::Permission;
@@ -142,6 +143,7 @@ fn operator(app: &App) -> Caller {
         forwarded: false,
         act_as: Vec::new(),
         client: None,
+        door: Door::OperatorsSocket,
         trace: TraceId::from_bytes([0; 16]),
     })
     .expect("the operator")

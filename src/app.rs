@@ -34,7 +34,7 @@ use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::edition::Edition;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, chain};
-use crate::domain::event::{Actor, Change, Origin};
+use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
 use crate::domain::token::LinkKey;
 use crate::mail::{Renderer, Transport};
@@ -211,7 +211,7 @@ fn transport(config: &Config) -> Result<Transport, StartError> {
 
 /// What the server does of itself.
 fn server_origin() -> Origin {
-    Origin { actor: Actor::Server, on_behalf_of: None, client: None, trace: TraceId::from_bytes([0; 16]) }
+    Origin { actor: Actor::Server, on_behalf_of: None, client: None, door: Door::Inside, trace: TraceId::from_bytes([0; 16]) }
 }
 
 async fn record_edition(store: &Store, recorded: Option<Recorded>, present: Recorded) -> Result<(), Error> {
@@ -224,7 +224,8 @@ async fn record_edition(store: &Store, recorded: Option<Recorded>, present: Reco
                 None => server::insert(tx, present).await?,
                 Some(_) => server::set_edition(tx, present.edition).await?,
             }
-            tx.record(Change::EditionSet(present.edition)).await.map(|_| ())
+            let Recorded { epoch, edition } = present;
+            tx.record(Change::EditionSet(DataState { epoch, edition })).await.map(|_| ())
         })
         .await
 }

@@ -226,7 +226,7 @@ impl View {
     fn apply(&mut self, event: &Event) {
         self.seq = event.seq;
         match &event.change {
-            Change::EditionSet(edition) => self.edition = *edition,
+            Change::EditionSet(data) => (self.epoch, self.edition) = (data.epoch, data.edition),
             Change::AccountCreated(state) | Change::AccountUpdated(state) => {
                 let name: Arc<str> = state.name.as_str().into();
                 self.names.insert(Arc::clone(&name), state.account);
@@ -254,20 +254,23 @@ impl View {
             | Change::InvitationResent(_)
             | Change::InvitationWithdrawn(_)
             | Change::InvitationAccepted(_)
-            | Change::InvitationIgnored(_) => {}
+            | Change::InvitationIgnored(_)
+            | Change::MailRetried(_) => {}
         }
     }
 
     fn apply_user(&mut self, state: &UserState) {
-        let Ok(email) = Email::parse(state.email.value()) else { return };
-        let folded: Arc<str> = email.folded().into();
+        // an erased address has no holder any more; what else the event says counts all the same
+        let folded: Arc<str> = Email::parse(state.email.value()).map(|email| email.folded().into()).unwrap_or_default();
         if let Some(before) = self.users.get(&state.user)
             && before.folded != folded
         {
             let before = Arc::clone(&before.folded);
             self.addresses.remove(&before);
         }
-        self.addresses.insert(Arc::clone(&folded), state.user);
+        if !folded.is_empty() {
+            self.addresses.insert(Arc::clone(&folded), state.user);
+        }
         self.users.insert(state.user, User { folded, active: state.active, super_admin: state.super_admin });
     }
 

@@ -8,7 +8,7 @@ use crate::app::members::Changed;
 use crate::directory::View;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
-use crate::domain::event::{Actor, Change, Event, Grantor, InvitationState, MemberState, UserState};
+use crate::domain::event::{Actor, Change, Door, Event, Grantor, InvitationState, MemberState, UserState};
 use crate::domain::invitation::{Held, State};
 use crate::domain::permission::{Permission, PermissionSet};
 use crate::domain::policy::{Effect, Grant, Reason, Standing};
@@ -337,10 +337,25 @@ pub(super) fn event(view: &View, event: &Event, with_client: bool) -> proto::Eve
         client_address: client.map(|client| client.value().to_owned()).unwrap_or_default(),
         trace_id: event.trace.to_string(),
         hash: event.encode().hash.to_vec(),
+        previous_hash: event.previous.to_vec(),
+        door: door(event.door).into(),
         ..proto::Event::default()
     };
+    if let Actor::User { session, as_operator, .. } = event.actor {
+        told.session = session.map(|session| session.to_string()).unwrap_or_default();
+        told.as_operator = as_operator;
+    }
     tell_change(&mut told, &event.change);
     told
+}
+
+const fn door(door: Door) -> proto::Door {
+    match door {
+        Door::Inside => proto::Door::Unspecified,
+        Door::Tcp => proto::Door::Tcp,
+        Door::OperatorsSocket => proto::Door::OperatorsSocket,
+        Door::ToolsSocket => proto::Door::ToolsSocket,
+    }
 }
 
 fn actor(actor: Actor) -> String {
@@ -348,16 +363,24 @@ fn actor(actor: Actor) -> String {
         Actor::Server => "server".to_owned(),
         Actor::Anonymous => "anonymous".to_owned(),
         Actor::Operator(uid) => format!("operator:{uid}"),
-        Actor::User(user) => user.to_string(),
+        Actor::User { user, .. } => user.to_string(),
         Actor::Service(service) => service.to_string(),
     }
 }
 
 fn tell_change(event: &mut proto::Event, change: &Change) {
     match change {
-        Change::EditionSet(set) => event.edition = edition(*set).into(),
+        Change::EditionSet(data) => {
+            event.edition = edition(data.edition).into();
+            event.epoch = data.epoch.to_string();
+        }
+        Change::MailRetried(state) => {
+            event.subject = state.mail.to_string();
+            event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
+        }
         Change::AccountCreated(account) | Change::AccountUpdated(account) => {
             event.display_name.clone_from(&account.display_name);
+            event.timezone.clone_from(&account.timezone);
         }
         Change::InvitationCreated(state)
         | Change::InvitationRenewed(state)
@@ -373,10 +396,17 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
         Change::UserCreated(state) | Change::SuperAdminGranted(state) | Change::SuperAdminRevoked(state) => {
             tell_user(event, state);
         }
-        Change::SessionStarted(state) | Change::SessionEnded(state) => event.subject = state.session.to_string(),
+        Change::SessionStarted(state) | Change::SessionEnded(state) => {
+            event.subject = state.session.to_string();
+            event.user = state.user.to_string();
+            event.expire_time = Some(time(state.expires));
+        }
         Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
             event.subject = state.service.to_string();
             event.display_name.clone_from(&state.name);
+            event.scopes = state.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+            event.certificate_name = state.certificate.clone().unwrap_or_default();
+            event.expire_time = state.expires.map(time);
         }
     }
 }
@@ -386,6 +416,9 @@ fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
     state.email.value().clone_into(&mut event.email);
     event.privilege = privilege(state.standing.privilege).into();
     event.roles = roles(state.standing.roles);
+    event.granted_by = granted_by(state.grantor);
+    event.expire_time = state.expires.map(time);
+    event.answered_by = state.answered_by.map(|user| user.to_string()).unwrap_or_default();
     event.invitation_state = invitation_state(state.state.at(Timestamp::from_micros(i64::MIN), None)).into();
 }
 

@@ -6,6 +6,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use super::peer::{Listener, Peer};
 use crate::app::caller::Credentials;
+use crate::domain::event::Door;
 use crate::domain::id::TraceId;
 
 /// Headers that proxies add: with one of them, the peer of the socket isn't who is calling.
@@ -29,6 +30,11 @@ pub(super) fn of<T>(request: &Request<T>, trace: TraceId) -> Credentials {
         client: peer.and_then(|peer| match peer.listener {
             Listener::Tcp(address) => Some(address.ip().to_canonical().to_string()),
             Listener::OperatorsSocket | Listener::ToolsSocket => None,
+        }),
+        door: peer.map_or(Door::Inside, |peer| match peer.listener {
+            Listener::Tcp(_) => Door::Tcp,
+            Listener::OperatorsSocket => Door::OperatorsSocket,
+            Listener::ToolsSocket => Door::ToolsSocket,
         }),
         trace,
     }

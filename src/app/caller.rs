@@ -10,7 +10,7 @@ use crate::directory::{Service, View};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
-use crate::domain::event::{Actor, Grantor, Origin};
+use crate::domain::event::{Actor, Door, Grantor, Origin};
 use crate::domain::id::{AccountId, ServiceId, SessionId, TraceId, UserId};
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::token::{Bearer, TokenDigest};
@@ -35,6 +35,8 @@ pub struct Credentials {
     pub act_as: Vec<String>,
     /// The client's network address, if it has one.
     pub client: Option<String>,
+    /// The door that the request came through.
+    pub door: Door,
     /// The request.
     pub trace: TraceId,
 }
@@ -158,11 +160,14 @@ impl App {
         let who = act_as(&view, who, &credentials.act_as)?;
         let (actor, on_behalf_of) = match who {
             Who::Operator(uid) => (Actor::Operator(uid), None),
-            Who::Person(person) => (Actor::User(person.user), None),
+            Who::Person(SignedIn { user, session, operator, .. }) => {
+                (Actor::User { user, session: Some(session), as_operator: operator }, None)
+            }
             Who::Service(calling) => (Actor::Service(calling.service), calling.acting_for),
             Who::Nobody => (Actor::Anonymous, None),
         };
-        let origin = Origin { actor, on_behalf_of, client: credentials.client.clone(), trace: credentials.trace };
+        let origin =
+            Origin { actor, on_behalf_of, client: credentials.client.clone(), door: credentials.door, trace: credentials.trace };
         Ok(Caller { who, origin })
     }
 

@@ -8,7 +8,7 @@ use super::page::{Page, PageRequest, Query};
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::error::Error;
-use crate::domain::event::Event;
+use crate::domain::event::{Change, Event, MailState};
 use crate::domain::id::MailId;
 use crate::store::events::{self, Of, Whole};
 use crate::store::mails::{self, Mail, Queue};
@@ -105,11 +105,10 @@ impl App {
                 let not_found = || Error::MailNotFound(id.to_string());
                 once(tx, key.as_ref(), async |tx| {
                     let mail = mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)?;
-                    if mails::retry(tx, id).await? {
-                        Ok(())
-                    } else {
-                        Err(Error::MailNotRetryable(id, mail.delivery.state.as_str()))
+                    if !mails::retry(tx, id).await? {
+                        return Err(Error::MailNotRetryable(id, mail.delivery.state.as_str()));
                     }
+                    tx.record(Change::MailRetried(MailState { mail: id, invitation: mail.invitation })).await.map(|_| ())
                 })
                 .await?;
                 mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)

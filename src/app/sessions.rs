@@ -39,7 +39,11 @@ impl App {
         let token = Bearer::Session.token(store::random()?);
         let digest = TokenDigest::of(token.expose_secret());
         let lifetime = self.session.lifetime;
-        let origin = Origin { actor: Actor::User(user), on_behalf_of: None, ..caller.origin().clone() };
+        let origin = Origin {
+            actor: Actor::User { user, session: None, as_operator: false },
+            on_behalf_of: None,
+            ..caller.origin().clone()
+        };
         let (user, expires) = self
             .store
             .write(origin, async move |tx| {

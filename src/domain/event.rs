@@ -6,10 +6,14 @@
 //!
 //! ```text
 //! u8 version = 1 · u64 seq · [16] event id · i64 time (µs since 1970, UTC) · actor · option [16] on behalf of (user)
-//! · option [32] client address (digest) · [16] trace id · u16 kind · the state after, by kind · [32] hash of the event before
+//! · option [32] client address (digest) · u8 door · [16] trace id · u16 kind · the state after, by kind · [32] hash of the event before
 //! ```
 //!
-//! The hash of an event is SHA-256 of these bytes; the first event stands on 32 zero bytes. A personal value (address, name, client
+//! An actor is one byte, 1 server, 2 anonymous, 3 operator and u32 uid, 4 user and [16] id, option [16] session, u8 1 if by an operator's
+//! right, 5 service and [16] id.
+//!
+//! The hash of an event is SHA-256 of these bytes; the first event stands on 32 zero bytes and names the epoch, which binds the chain to its
+//! data. A personal value (address, name, client
 //! address) stands in them as SHA-256(salt ‖ value) with 16 random bytes of salt; value and salt are kept beside the event, in the
 //! order in which the digests stand, until its person is erased. Hashed history can't be re-shaped: a new layout is a new version beside
 //! this one, and a new kind is a new number.
@@ -20,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::clock::Timestamp;
 use super::edition::Edition;
-use super::id::{AccountId, AddressId, EventId, InvitationId, ServiceId, SessionId, TraceId, UserId};
+use super::id::{AccountId, AddressId, Epoch, EventId, InvitationId, MailId, ServiceId, SessionId, TraceId, UserId};
 use super::invitation::Stored;
 use super::policy::Standing;
 use super::privilege::Privilege;
@@ -89,9 +93,59 @@ pub enum Actor {
     /// The operator, by the uid on the operators' socket.
     Operator(u32),
     /// A user.
-    User(UserId),
+    User {
+        /// Who.
+        user: UserId,
+        /// By which session; none for the act that makes one.
+        session: Option<SessionId>,
+        /// By the right of an operator, as a super-admin, rather than by a permission in the account.
+        as_operator: bool,
+    },
     /// A service.
     Service(ServiceId),
+}
+
+/// The door that a request came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// None: the server did it of itself.
+    Inside = 0,
+    /// TCP.
+    Tcp = 1,
+    /// The operators' socket.
+    OperatorsSocket = 2,
+    /// The tools' socket.
+    ToolsSocket = 3,
+}
+
+impl Door {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(match from.u8()? {
+            0 => Self::Inside,
+            1 => Self::Tcp,
+            2 => Self::OperatorsSocket,
+            3 => Self::ToolsSocket,
+            _ => return Err(Malformed),
+        })
+    }
+}
+
+/// The data as a whole after a change: which history it is, and the edition that it is served as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataState {
+    /// Which history.
+    pub epoch: Epoch,
+    /// The edition.
+    pub edition: Edition,
+}
+
+/// A mail that somebody changed the fate of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailState {
+    /// Which.
+    pub mail: MailId,
+    /// The invitation whose link it carries.
+    pub invitation: Option<InvitationId>,
 }
 
 /// An account after a change.
@@ -215,7 +269,7 @@ pub struct ServiceState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what its name says; the contract's EventKind describes them")]
 pub enum Change {
-    EditionSet(Edition),
+    EditionSet(DataState),
     AccountCreated(AccountState),
     AccountUpdated(AccountState),
     InvitationCreated(InvitationState),
@@ -236,6 +290,7 @@ pub enum Change {
     SessionEnded(SessionState),
     ServiceCreated(ServiceState),
     ServiceRevoked(ServiceState),
+    MailRetried(MailState),
 }
 
 impl Change {
@@ -264,6 +319,7 @@ impl Change {
             Self::SessionEnded(_) => 51,
             Self::ServiceCreated(_) => 60,
             Self::ServiceRevoked(_) => 61,
+            Self::MailRetried(_) => 70,
         }
     }
 
@@ -289,7 +345,8 @@ impl Change {
             | Self::SuperAdminGranted(_)
             | Self::SuperAdminRevoked(_)
             | Self::SessionStarted(_)
-            | Self::SessionEnded(_) => None,
+            | Self::SessionEnded(_)
+            | Self::MailRetried(_) => None,
         }
     }
 
@@ -312,7 +369,7 @@ impl Change {
 
     fn write(&self, to: &mut Writer) {
         match self {
-            Self::EditionSet(edition) => to.u8(edition.code()),
+            Self::EditionSet(state) => state.write(to),
             Self::AccountCreated(state) | Self::AccountUpdated(state) => state.write(to),
             Self::InvitationCreated(state)
             | Self::InvitationRenewed(state)
@@ -328,12 +385,13 @@ impl Change {
             Self::UserCreated(state) | Self::SuperAdminGranted(state) | Self::SuperAdminRevoked(state) => state.write(to),
             Self::SessionStarted(state) | Self::SessionEnded(state) => state.write(to),
             Self::ServiceCreated(state) | Self::ServiceRevoked(state) => state.write(to),
+            Self::MailRetried(state) => state.write(to),
         }
     }
 
     fn read(kind: u16, from: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(match kind {
-            1 => Self::EditionSet(Edition::from_code(from.u8()?.into()).ok_or(Malformed)?),
+            1 => Self::EditionSet(DataState::read(from)?),
             10 => Self::AccountCreated(AccountState::read(from)?),
             11 => Self::AccountUpdated(AccountState::read(from)?),
             20 => Self::InvitationCreated(InvitationState::read(from)?),
@@ -354,6 +412,7 @@ impl Change {
             51 => Self::SessionEnded(SessionState::read(from)?),
             60 => Self::ServiceCreated(ServiceState::read(from)?),
             61 => Self::ServiceRevoked(ServiceState::read(from)?),
+            70 => Self::MailRetried(MailState::read(from)?),
             _ => return Err(Malformed),
         })
     }
@@ -368,6 +427,8 @@ pub struct Origin {
     pub on_behalf_of: Option<UserId>,
     /// The client's network address, for callers who have one.
     pub client: Option<String>,
+    /// The door that the request came through.
+    pub door: Door,
     /// The request.
     pub trace: TraceId,
 }
@@ -387,6 +448,8 @@ pub struct Event {
     pub on_behalf_of: Option<UserId>,
     /// The client's network address.
     pub client: Option<Personal>,
+    /// The door that the request came through.
+    pub door: Door,
     /// The request.
     pub trace: TraceId,
     /// What happened.
@@ -417,6 +480,7 @@ impl Event {
         self.actor.write(&mut to);
         to.option(self.on_behalf_of.as_ref(), |to, user| to.array(user.as_bytes()));
         to.option(self.client.as_ref(), Writer::personal);
+        to.u8(self.door as u8);
         to.array(self.trace.as_bytes());
         to.u16(self.change.kind());
         self.change.write(&mut to);
@@ -437,12 +501,13 @@ impl Event {
         let actor = Actor::read(&mut from)?;
         let on_behalf_of = from.option(|from| from.array().map(UserId::from_bytes))?;
         let client = from.option(Reader::personal)?;
+        let door = Door::read(&mut from)?;
         let trace = TraceId::from_bytes(from.array()?);
         let kind = from.u16()?;
         let change = Change::read(kind, &mut from)?;
         let previous = from.array()?;
         from.end()?;
-        Ok(Self { seq, id, time, actor, on_behalf_of, client, trace, change, previous })
+        Ok(Self { seq, id, time, actor, on_behalf_of, client, door, trace, change, previous })
     }
 }
 
@@ -455,9 +520,11 @@ impl Actor {
                 to.u8(3);
                 to.u32(uid);
             }
-            Self::User(user) => {
+            Self::User { user, session, as_operator } => {
                 to.u8(4);
                 to.array(user.as_bytes());
+                to.option(session.as_ref(), |to, session| to.array(session.as_bytes()));
+                to.u8(as_operator.into());
             }
             Self::Service(service) => {
                 to.u8(5);
@@ -471,7 +538,11 @@ impl Actor {
             1 => Self::Server,
             2 => Self::Anonymous,
             3 => Self::Operator(from.u32()?),
-            4 => Self::User(UserId::from_bytes(from.array()?)),
+            4 => Self::User {
+                user: UserId::from_bytes(from.array()?),
+                session: from.option(|from| from.array().map(SessionId::from_bytes))?,
+                as_operator: read_bool(from)?,
+            },
             5 => Self::Service(ServiceId::from_bytes(from.array()?)),
             _ => return Err(Malformed),
         })
@@ -504,6 +575,30 @@ fn read_standing(from: &mut Reader<'_>) -> Result<Standing, Malformed> {
         privilege: Privilege::from_code(from.u8()?.into()).ok_or(Malformed)?,
         roles: RoleSet::from_bits(from.u8()?.into()).ok_or(Malformed)?,
     })
+}
+
+impl DataState {
+    fn write(self, to: &mut Writer) {
+        to.array(self.epoch.as_bytes());
+        to.u8(self.edition.code());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let epoch = Epoch::from_bytes(from.array()?);
+        Ok(Self { epoch, edition: Edition::from_code(from.u8()?.into()).ok_or(Malformed)? })
+    }
+}
+
+impl MailState {
+    fn write(self, to: &mut Writer) {
+        to.array(self.mail.as_bytes());
+        to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mail = MailId::from_bytes(from.array()?);
+        Ok(Self { mail, invitation: from.option(|from| from.array().map(InvitationId::from_bytes))? })
+    }
 }
 
 impl AccountState {
@@ -626,7 +721,7 @@ impl ServiceState {
     fn write(&self, to: &mut Writer) {
         to.array(self.service.as_bytes());
         to.text(&self.name);
-        to.u8(self.scopes.bits());
+        to.u32(self.scopes.bits());
         to.option(self.account.as_ref(), |to, account| to.array(account.as_bytes()));
         to.option(self.token.as_ref(), |to, token| to.array(token.as_bytes()));
         to.option(self.certificate.as_ref(), |to, name| to.text(name));
@@ -638,7 +733,7 @@ impl ServiceState {
         Ok(Self {
             service: ServiceId::from_bytes(from.array()?),
             name: from.text()?,
-            scopes: ScopeSet::from_bits(from.u8()?.into()).ok_or(Malformed)?,
+            scopes: ScopeSet::from_bits(from.u32()?.into()).ok_or(Malformed)?,
             account: from.option(|from| from.array().map(AccountId::from_bytes))?,
             token: from.option(|from| from.array().map(TokenDigest::from_bytes))?,
             certificate: from.option(Reader::text)?,

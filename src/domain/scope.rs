@@ -44,19 +44,19 @@ impl Scope {
 
 /// A set of scopes, stored and hashed as its bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct ScopeSet(u8);
+pub struct ScopeSet(u32);
 
 impl ScopeSet {
     /// The bits that are stored.
     #[must_use]
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u32 {
         self.0
     }
 
     /// The set of stored bits; none if other bits are set.
     #[must_use]
     pub fn from_bits(bits: i64) -> Option<Self> {
-        u8::try_from(bits).ok().filter(|bits| *bits < 1 << Scope::ALL.len()).map(Self)
+        u32::try_from(bits).ok().filter(|bits| *bits < 1 << Scope::ALL.len()).map(Self)
     }
 
     /// Whether it holds the scope.

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::event::{Actor, Encoded, Event, Salted};
+use crate::domain::event::{Actor, Encoded, Event, Personal, Salted};
 use crate::domain::id::AccountId;
 
 use super::tx::Tail;
@@ -34,7 +34,7 @@ pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, enc
     // nobody was signed in
     let person = event.change.person().unwrap_or([0; 16]);
     let caller = match (event.on_behalf_of, event.actor) {
-        (Some(user), _) | (None, Actor::User(user)) => *user.as_bytes(),
+        (Some(user), _) | (None, Actor::User { user, .. }) => *user.as_bytes(),
         (None, Actor::Anonymous) => person,
         (None, Actor::Server | Actor::Operator(_) | Actor::Service(_)) => [0; 16],
     };
@@ -150,22 +150,25 @@ pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
     let mut seen = Tail::START;
     loop {
         let from = i64::try_from(seen.seq).map_err(Error::internal)?;
-        let rows = sqlx::query!("select seq, bytes, hash from events where seq > ? order by seq limit 1000", from)
-            .fetch_all(&mut *connection)
-            .await?;
+        let rows = sqlx::query!(
+            r#"select seq, time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash
+                 from events where seq > ? order by seq limit 1000"#,
+            from
+        )
+        .fetch_all(&mut *connection)
+        .await?;
         if rows.is_empty() {
             return Ok(Whole { events: seen.seq, first_broken: None });
         }
-        let hashes: Vec<Vec<u8>> = rows.iter().map(|row| row.hash.clone()).collect();
+        // the columns that lists search by must be what the bytes say, or an event could be hidden from its account
+        let columns: Vec<_> = rows.iter().map(|row| (row.hash.clone(), row.time, row.kind, row.account)).collect();
         let digests: Vec<[u8; 32]> = rows.iter().map(|row| Sha256::digest(&row.bytes).into()).collect();
         let events = decode(connection, rows.into_iter().map(|row| (row.seq, row.bytes)).collect()).await;
         let Ok(events) = events else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };
-        for ((event, stored), digest) in events.iter().zip(&hashes).zip(&digests) {
+        for ((event, (stored, time, kind, account)), digest) in events.iter().zip(&columns).zip(&digests) {
+            let told = (event.time, i64::from(event.change.kind()), event.change.account()) == (*time, *kind, *account);
             let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
-            if !linked
-                || stored[..] != digest[..]
-                || !event.encode().personal.iter().all(super::super::domain::event::Personal::is_whole)
-            {
+            if !told || !linked || stored[..] != digest[..] || !event.encode().personal.iter().all(Personal::is_whole) {
                 return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) });
             }
             seen = Tail { seq: event.seq, hash: *digest, time: event.time };

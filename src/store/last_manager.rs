@@ -39,7 +39,8 @@ pub(super) fn concerned(change: &Change) -> Option<AccountId> {
         | Change::SessionStarted(_)
         | Change::SessionEnded(_)
         | Change::ServiceCreated(_)
-        | Change::ServiceRevoked(_) => None,
+        | Change::ServiceRevoked(_)
+        | Change::MailRetried(_) => None,
     }
 }
 

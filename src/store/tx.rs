@@ -59,6 +59,7 @@ impl Tx {
             actor: crate::domain::event::Actor::Server,
             on_behalf_of: None,
             client: None,
+            door: crate::domain::event::Door::Inside,
             trace: TraceId::from_bytes([0; 16]),
         };
         Self {
@@ -118,6 +119,7 @@ impl Tx {
             actor: self.origin.actor,
             on_behalf_of: self.origin.on_behalf_of,
             client,
+            door: self.origin.door,
             trace: self.origin.trace,
             change,
             previous: self.tail.hash,

@@ -71,9 +71,13 @@ fn the_bytes_stand_in_the_order_that_is_documented() {
         vec![4],
         id(0xa1),
         vec![1],
+        id(0xa8),
+        vec![0],
+        vec![1],
         id(0xa1),
         vec![1],
         client.digest.to_vec(),
+        vec![3],
         id(0xa7),
         vec![0, 30],
         id(0xa2),
@@ -164,8 +168,9 @@ fn another_version_kind_or_code_is_refused() {
     let event = events(&Ingredients::fixed()).into_iter().next().expect("of every kind");
     assert_eq!(event.actor, Actor::Operator(7));
     let encoded = event.encode();
-    // version, kind of actor, both options, number of the kind (two bytes), code of the edition
-    for (position, value) in [(0, 0), (0, 2), (33, 0), (33, 6), (38, 2), (55, 2), (104, 1), (105, 2), (106, 0), (106, 3)] {
+    // version, kind of actor, both options, door, number of the kind (two bytes), code of the edition behind the epoch
+    let alterations = [(0, 0), (0, 2), (33, 0), (33, 6), (38, 2), (55, 2), (88, 4), (105, 1), (106, 2), (123, 0), (123, 3)];
+    for (position, value) in alterations {
         let mut altered = encoded.bytes.clone();
         assert_ne!(altered[position], value);
         altered[position] = value;

@@ -3,9 +3,12 @@
 use user_management::domain::clock::Timestamp;
 use user_management::domain::edition::Edition;
 use user_management::domain::event::{
-    AccountState, Actor, Change, Event, Grantor, InvitationState, MemberState, Personal, ServiceState, SessionState, UserState,
+    AccountState, Actor, Change, DataState, Door, Event, Grantor, InvitationState, MailState, MemberState, Personal,
+    ServiceState, SessionState, UserState,
 };
-use user_management::domain::id::{AccountId, AddressId, EventId, InvitationId, ServiceId, SessionId, TraceId, UserId};
+use user_management::domain::id::{
+    AccountId, AddressId, Epoch, EventId, InvitationId, MailId, ServiceId, SessionId, TraceId, UserId,
+};
 use user_management::domain::invitation::Stored;
 use user_management::domain::policy::Standing;
 use user_management::domain::privilege::Privilege;
@@ -92,12 +95,25 @@ impl Ingredients {
         Standing { privilege, roles: RoleSet::from_bits(i64::from(self.choice / 3 % 16)).expect("four bits are four roles") }
     }
 
+    fn door(&self) -> Door {
+        match self.choice % 4 {
+            0 => Door::Inside,
+            1 => Door::Tcp,
+            2 => Door::OperatorsSocket,
+            _ => Door::ToolsSocket,
+        }
+    }
+
     fn actor(&self) -> Actor {
         match self.choice % 5 {
             0 => Actor::Server,
             1 => Actor::Operator(self.number),
             2 => Actor::Anonymous,
-            3 => Actor::User(self.user()),
+            3 => Actor::User {
+                user: self.user(),
+                session: self.optional(SessionId::from_bytes(self.id(0xa8))),
+                as_operator: self.choice & 4 != 0,
+            },
             _ => Actor::Service(self.service()),
         }
     }
@@ -108,8 +124,10 @@ pub(super) fn changes(of: &Ingredients) -> Vec<Change> {
     let edition = if of.choice.is_multiple_of(2) { Edition::Inside } else { Edition::Saas };
     let (account, invitation, member) = (account(of), invitation(of), member(of));
     let (user, session, service) = (user(of), session(of), service(of));
+    let mail =
+        MailState { mail: MailId::from_bytes(of.id(0xaa)), invitation: of.optional(InvitationId::from_bytes(of.id(0xa4))) };
     vec![
-        Change::EditionSet(edition),
+        Change::EditionSet(DataState { epoch: Epoch::from_bytes(of.id(0xa9)), edition }),
         Change::AccountCreated(account.clone()),
         Change::AccountUpdated(account),
         Change::InvitationCreated(invitation.clone()),
@@ -130,6 +148,7 @@ pub(super) fn changes(of: &Ingredients) -> Vec<Change> {
         Change::SessionEnded(session),
         Change::ServiceCreated(service.clone()),
         Change::ServiceRevoked(service),
+        Change::MailRetried(mail),
     ]
 }
 
@@ -142,6 +161,7 @@ pub(super) fn events(of: &Ingredients) -> Vec<Event> {
         actor: of.actor(),
         on_behalf_of: of.optional(of.user()),
         client: of.optional(of.personal("client")),
+        door: of.door(),
         trace: TraceId::from_bytes(of.id(0xa7)),
         change,
         previous: of.digest,

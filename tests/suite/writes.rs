@@ -14,7 +14,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use user_management::domain::clock::Clock;
 use user_management::domain::error::Error;
-use user_management::domain::event::{Actor, Change, Origin};
+use user_management::domain::event::{Actor, Change, Door, Origin};
 use user_management::domain::id::{AccountId, TraceId};
 use user_management::store::accounts::{self, Account};
 use user_management::store::events::{self, Whole};
@@ -63,7 +63,7 @@ impl Bare {
 }
 
 pub(crate) fn origin() -> Origin {
-    Origin { actor: Actor::Server, on_behalf_of: None, client: None, trace: TraceId::from_bytes([0; 16]) }
+    Origin { actor: Actor::Server, on_behalf_of: None, client: None, door: Door::Inside, trace: TraceId::from_bytes([0; 16]) }
 }
 
 /// Adds an account and answers the number of its event.

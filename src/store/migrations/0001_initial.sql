@@ -60,7 +60,7 @@ create table services (
     id blob not null primary key check (length(id) = 16),
     name text not null,
     -- bit 0 users.read, 1 users.write, 2 users.act_as, 3 access.check, 4 access.watch, 5 operations.read
-    scopes integer not null check (scopes between 1 and 63),
+    scopes integer not null check (scopes > 0),
     account blob references accounts (id),
     -- SHA-256 of its token
     token blob unique check (length(token) = 32),
@@ -142,8 +142,8 @@ create index sessions_by_expiry on sessions (expires);
 -- the outbox: a mail is owed from the commit that asked for it until a relay took it or it is no longer wanted
 create table mails (
     id blob not null primary key check (length(id) = 16),
-    -- 1 invitation, 2 sign-up, 3 confirmation again
-    kind integer not null check (kind in (1, 2, 3)),
+    -- 1 invitation, 2 sign-up, 3 confirmation again; others to come
+    kind integer not null check (kind > 0),
     invitation blob references invitations (id),
     sign_up blob references sign_ups (id) on delete set null,
     address blob not null references addresses (id),

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 use user_management::app::caller::{Credentials, Who};
+use user_management::domain::event::Door;
 use user_management::domain::id::TraceId;
 use user_management::proto::{self, Privilege};
 
@@ -175,6 +176,7 @@ async fn a_certificate_beats_the_peers_uid() {
         forwarded: false,
         act_as: Vec::new(),
         client: None,
+        door: Door::OperatorsSocket,
         trace: TraceId::from_bytes([0; 16]),
     };
     let who = |names: &[&str]| site.app().caller(&credentials(names)).expect("somebody").who();

@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 
 use tokio::sync::oneshot;
 use tonic::Status;
-use user_management::domain::event::{Actor, Origin};
+use user_management::domain::event::{Actor, Door, Origin};
 use user_management::domain::id::TraceId;
 use user_management::proto::{self, ErrorReason, Privilege};
 
@@ -32,7 +32,13 @@ async fn create(site: &Site, name: &str) -> Result<(), Status> {
 /// The writer is held up, and as many wait for it as may.
 async fn busy() -> Status {
     let site = Site::start().await;
-    let origin = Origin { actor: Actor::Server, on_behalf_of: None, client: None, trace: TraceId::from_bytes([0; 16]) };
+    let origin = Origin {
+        actor: Actor::Server,
+        on_behalf_of: None,
+        client: None,
+        door: Door::Inside,
+        trace: TraceId::from_bytes([0; 16]),
+    };
     let (started, begun) = oneshot::channel();
     let (release, released) = oneshot::channel::<()>();
     let store = site.app().store();
