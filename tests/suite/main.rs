@@ -3,6 +3,8 @@
 mod acme;
 mod callers;
 mod client;
+mod edition;
+mod history;
 mod invitations;
 mod matrix;
 mod members;
@@ -12,6 +14,7 @@ mod retries;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
 mod shown;
+mod signing_up;
 mod site;
 mod violations;
 mod way;
