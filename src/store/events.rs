@@ -116,6 +116,10 @@ pub async fn after(connection: &mut SqliteConnection, after: u64, limit: i64) ->
 }
 
 async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) -> Result<Vec<Event>, Error> {
+    decode_each(connection, rows).await?.into_iter().collect()
+}
+
+async fn decode_each(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) -> Result<Vec<Result<Event, Error>>, Error> {
     let seqs = serde_json::to_string(&rows.iter().map(|(seq, _)| seq).collect::<Vec<_>>()).map_err(Error::internal)?;
     let values = sqlx::query!(
         "select seq, slot, salt, value from personal_values where seq in (select value from json_each(?)) order by seq, slot",
@@ -131,9 +135,9 @@ async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) ->
         let salt = row.salt.try_into().map_err(|_| Error::internal("a salt has another length"))?;
         slots.push(Some(Salted { salt, value: row.value }));
     }
-    rows.into_iter()
-        .map(|(seq, bytes)| Event::decode(&bytes, personal.remove(&seq).unwrap_or_default()).map_err(Error::internal))
-        .collect()
+    let event =
+        |(seq, bytes): (i64, Vec<u8>)| Event::decode(&bytes, personal.remove(&seq).unwrap_or_default()).map_err(Error::internal);
+    Ok(rows.into_iter().map(event).collect())
 }
 
 /// What a walk over all of history found.
@@ -141,11 +145,11 @@ async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) ->
 pub struct Whole {
     /// How many events there are.
     pub events: u64,
-    /// The first one that doesn't stand on the one before, or whose bytes or values aren't the ones that were hashed.
+    /// The first one that doesn't stand on the one before, or whose bytes, columns or values aren't the ones that were hashed.
     pub first_broken: Option<u64>,
 }
 
-/// Walks all of history and checks numbers, hashes, links and the personal values that are still there.
+/// Walks all of history and checks numbers, hashes, links, the columns to search by, and the personal values that are still there.
 pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
     let mut seen = Tail::START;
     loop {
@@ -160,18 +164,17 @@ pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
         if rows.is_empty() {
             return Ok(Whole { events: seen.seq, first_broken: None });
         }
-        // the columns that lists search by must be what the bytes say, or an event could be hidden from its account
-        let columns: Vec<_> = rows.iter().map(|row| (row.hash.clone(), row.time, row.kind, row.account)).collect();
-        let digests: Vec<[u8; 32]> = rows.iter().map(|row| Sha256::digest(&row.bytes).into()).collect();
-        let events = decode(connection, rows.into_iter().map(|row| (row.seq, row.bytes)).collect()).await;
-        let Ok(events) = events else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };
-        for ((event, (stored, time, kind, account)), digest) in events.iter().zip(&columns).zip(&digests) {
-            let told = (event.time, i64::from(event.change.kind()), event.change.account()) == (*time, *kind, *account);
-            let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
-            if !told || !linked || stored[..] != digest[..] || !event.encode().personal.iter().all(Personal::is_whole) {
-                return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) });
-            }
-            seen = Tail { seq: event.seq, hash: *digest, time: event.time };
+        let events = decode_each(connection, rows.iter().map(|row| (row.seq, row.bytes.clone())).collect()).await?;
+        for (row, event) in rows.iter().zip(events) {
+            let digest: [u8; 32] = Sha256::digest(&row.bytes).into();
+            let whole = event.ok().filter(|event| {
+                let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
+                let found_by = i64::try_from(event.seq) == Ok(row.seq)
+                    && (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account);
+                linked && found_by && row.hash[..] == digest[..] && event.encode().personal.iter().all(Personal::is_whole)
+            });
+            let Some(event) = whole else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };
+            seen = Tail { seq: event.seq, hash: digest, time: event.time };
         }
     }
 }

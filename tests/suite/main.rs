@@ -1,9 +1,13 @@
 //! Tests that speak the API: a real server, a real database, real connections.
 
+#![allow(clippy::indexing_slicing, reason = "what isn't there fails the test, which is what it is for")]
+
 mod acme;
 mod callers;
 mod client;
 mod directory;
+mod edition;
+mod history;
 mod invitations;
 mod matrix;
 mod members;
@@ -15,6 +19,7 @@ mod retries;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;
 mod shown;
+mod signing_up;
 mod site;
 mod starts;
 mod violations;
