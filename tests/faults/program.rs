@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::client::{Client, Identified};
 
 /// How long anything may take that has to come.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// A running program, killed at the latest when it is dropped.
 pub(crate) struct Program {
