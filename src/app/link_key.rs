@@ -62,7 +62,7 @@ fn parse(text: &str) -> Option<LinkKey> {
     Some(LinkKey::new(number.parse().ok()?, secret.try_into().ok()?))
 }
 
-/// The key reaches the disk before anything is derived with it.
+/// The key reaches the disk, whole, before anything is derived with it: a first start that is cut short leaves no half of one.
 fn create(path: &Path) -> std::io::Result<LinkKey> {
     let secret: [u8; 32] = store::random().map_err(std::io::Error::other)?;
     let mut text = String::from("1 ");
@@ -70,9 +70,16 @@ fn create(path: &Path) -> std::io::Result<LinkKey> {
         let _ = write!(text, "{byte:02x}");
     }
     text.push('\n');
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".part");
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
+    std::fs::rename(&draft, path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(parent)?.sync_all()?;
     Ok(LinkKey::new(1, secret))

@@ -10,7 +10,7 @@ use user_management::proto::{self, AccessReason, Permission, Privilege, Role};
 
 use crate::client::Client;
 use crate::site::{Person, Site};
-use crate::writes::hold;
+use crate::writes::bare::hold;
 
 fn check(user: &str, permission: Permission) -> proto::CheckAccessRequest {
     proto::CheckAccessRequest { account: "acme".to_owned(), user: user.to_owned(), permission: permission.into() }

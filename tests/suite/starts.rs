@@ -90,6 +90,20 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
 }
 
 #[tokio::test]
+async fn a_first_start_cut_short_while_it_made_the_key_can_be_repeated() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(data.path().join("link.key.part"), "1 00").expect("written");
+    let config = Config::from_toml(&format!("data_dir = '{}'", data.path().display())).unwrap_or_else(|error| panic!("{error}"));
+    for _ in 0..2 {
+        let app = App::open(&config, Clock::set_to(BEGINNING), Tuning::default()).await.unwrap_or_else(|error| panic!("{error}"));
+        app.close().await;
+    }
+    assert!(!data.path().join("link.key.part").exists());
+    let key = data.path().join("link.key").metadata().expect("a key");
+    assert_eq!((key.len(), key.permissions().mode() & 0o777), (67, 0o600));
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused() {
     let mut site = Site::start().await;
     site.stop().await;
