@@ -131,7 +131,8 @@ impl Client {
     /// The number of the last event.
     pub(crate) async fn last_event(&mut self) -> u64 {
         let request = proto::ListEventsRequest { page_size: 1, ..Default::default() };
-        self.operations.list_events(request).await.expect("listed").into_inner().events[0].seq
+        let events = self.operations.list_events(request).await.expect("listed").into_inner().events;
+        events.first().expect("history has a beginning").seq
     }
 }
 

@@ -42,15 +42,15 @@ async fn busy() -> Status {
     let (started, begun) = oneshot::channel();
     let (release, released) = oneshot::channel::<()>();
     let store = site.app().store();
-    let mut queue: Vec<Pin<Box<dyn Future<Output = _> + '_>>> = Vec::new();
-    queue.push(Box::pin(store.write(origin.clone(), async move |_| {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut first: Pin<Box<dyn Future<Output = _>>> = Box::pin(store.write(origin.clone(), async move |_| {
         started.send(()).expect("the test waits");
         let _ = released.await;
         Ok(())
-    })));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(queue[0].as_mut().poll(&mut context).is_pending());
+    }));
+    assert!(first.as_mut().poll(&mut context).is_pending());
     begun.await.expect("the writer has begun");
+    let mut queue = vec![first];
     for _ in 0..MORE_THAN_MAY_WAIT {
         let mut job: Pin<Box<dyn Future<Output = _>>> = Box::pin(store.write(origin.clone(), async |_| Ok(())));
         if job.as_mut().poll(&mut context).is_ready() {

@@ -65,7 +65,8 @@ async fn of_invitations() -> Refused {
     refused.push((ErrorReason::InvitationExpired, as_bob.accept_named(&held.id).await.expect_err("refused")));
     site.mails_settled().await;
     let mails = operator.operations.list_mail(proto::ListMailRequest::default()).await.expect("listed").into_inner().mails;
-    let sent = proto::RetryMailRequest { mail: mails[0].id.clone(), ..Default::default() };
+    let mail = mails.into_iter().next().expect("mails were sent").id;
+    let sent = proto::RetryMailRequest { mail, ..Default::default() };
     refused.push((ErrorReason::MailNotRetryable, operator.operations.retry_mail(sent).await.expect_err("refused")));
     refused
 }
@@ -75,24 +76,23 @@ async fn of_sign_ups() -> Refused {
     let mut nobody = site.nobody().await;
     let sign_up =
         proto::SignUpRequest { email: "ann@acme.test".to_owned(), password: PASSWORD.to_owned(), display_name: "Ann".to_owned() };
-    let mut tokens = Vec::new();
-    for _ in 0..2 {
-        nobody.identity.sign_up(sign_up.clone()).await.expect("anybody may sign up");
-        tokens.push(site.mailed_token("ann@acme.test").await);
-    }
+    nobody.identity.sign_up(sign_up.clone()).await.expect("anybody may sign up");
+    let first = site.mailed_token("ann@acme.test").await;
+    nobody.identity.sign_up(sign_up).await.expect("and again");
+    let other = site.mailed_token("ann@acme.test").await;
     let confirm =
         |token: &str, password: &str| proto::ConfirmEmailRequest { token: token.to_owned(), password: password.to_owned() };
-    let mismatch = nobody.identity.confirm_email(confirm(&tokens[0], "something else")).await.expect_err("refused");
+    let mismatch = nobody.identity.confirm_email(confirm(&first, "something else")).await.expect_err("refused");
     site.restart(Some("signup = \"closed\"")).await;
     let mut nobody = site.nobody().await;
-    let closed = nobody.identity.confirm_email(confirm(&tokens[0], PASSWORD)).await.expect_err("refused");
+    let closed = nobody.identity.confirm_email(confirm(&first, PASSWORD)).await.expect_err("refused");
     site.restart(Some("signup = \"open\"")).await;
     let mut nobody = site.nobody().await;
-    nobody.identity.confirm_email(confirm(&tokens[0], PASSWORD)).await.expect("confirmed");
-    let ended = nobody.identity.confirm_email(confirm(&tokens[1], PASSWORD)).await.expect_err("refused");
+    nobody.identity.confirm_email(confirm(&first, PASSWORD)).await.expect("confirmed");
+    let ended = nobody.identity.confirm_email(confirm(&other, PASSWORD)).await.expect_err("refused");
     // two confirmations at once may both find their attempt open: the one that comes second does
     site.underneath("update sign_ups set state = 1 where user is null").await;
-    let second = nobody.identity.confirm_email(confirm(&tokens[1], PASSWORD)).await.expect_err("refused");
+    let second = nobody.identity.confirm_email(confirm(&other, PASSWORD)).await.expect_err("refused");
     vec![
         (ErrorReason::PasswordMismatch, mismatch),
         (ErrorReason::SignUpClosed, closed),
