@@ -30,6 +30,7 @@ use user_management::domain::policy::Standing;
 use user_management::domain::privilege::Privilege;
 use user_management::domain::role::RoleSet;
 use user_management::store::Tuning;
+use user_management::store::requests::Terms;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -90,7 +91,7 @@ fn measure(tuning: Tuning, callers: u32, checks: bool) -> f64 {
             display_name: DisplayName::parse("Acme").expect("a name"),
             timezone: Timezone::utc(),
         };
-        app.create_account(app.operator(&operator).expect("an operator"), new, None).await.expect("an account");
+        app.create_account(app.operator(&operator).expect("an operator"), new, Terms::default()).await.expect("an account");
         let stop = Arc::new(AtomicBool::new(false));
         let checker = checks.then(|| check_until(Arc::clone(&app), operator.clone(), Arc::clone(&stop)));
         let written = Arc::new(AtomicU64::new(0));
@@ -107,7 +108,7 @@ fn measure(tuning: Tuning, callers: u32, checks: bool) -> f64 {
                     }
                     let email = Email::parse(&format!("user-{caller}-{number}@acme.test")).expect("an address");
                     let manager = app.admit(&operator, "acme", Needs::MANAGE).expect("a manager");
-                    app.invite(manager, email, grant, None).await.expect("an invitation");
+                    app.invite(manager, email, grant, Terms::default()).await.expect("an invitation");
                     written.fetch_add(1, Ordering::Relaxed);
                 }
             });

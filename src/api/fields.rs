@@ -18,7 +18,7 @@ use crate::domain::permission::Permission;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
 use crate::domain::scope::{Scope, ScopeSet};
-use crate::store::requests::RequestKey;
+use crate::store::requests::{RequestKey, Terms};
 
 /// Bytes of an etag at most: more than any that was answered.
 const ETAG: usize = 64;
@@ -177,21 +177,21 @@ impl Fields {
         size.map(|size| PageRequest { size, token })
     }
 
-    /// What makes a retry of `request` safe. Takes the id out of it; the fingerprint is of the rest.
-    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
-    pub(super) fn request_key<T: Message>(
+    /// On what terms a change is asked for. `rest` is the request without its `request_id`: what a retry must have in common.
+    pub(super) fn terms<T: Message>(
         &mut self,
         caller: &Caller,
         rpc: &'static str,
         id: &str,
         rest: &T,
-    ) -> Option<Option<RequestKey>> {
+        validate_only: bool,
+    ) -> Option<Terms> {
         if id.is_empty() {
-            return Some(None);
+            return Some(Terms { key: None, validate_only });
         }
         let id = self.take("request_id", Uuid::try_parse(id).map_err(|_| "must be a UUID"))?;
         let fingerprint = Sha256::digest(rest.encode_to_vec()).into();
-        Some(Some(RequestKey { caller: caller.key(), rpc, id: *id.as_bytes(), fingerprint }))
+        Some(Terms { key: Some(RequestKey { caller: caller.key(), rpc, id: *id.as_bytes(), fingerprint }), validate_only })
     }
 
     /// One of a token and an id, as two ways to name an invitation.

@@ -136,16 +136,19 @@ impl Identity for Api {
         &self,
         request: Request<proto::AcceptInvitationRequest>,
     ) -> Answer<proto::AcceptInvitationResponse> {
-        self.answer(request, |caller, request| async move {
+        self.answer(request, |caller, mut request| async move {
             let person = self.app.in_person(&caller)?;
             let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let terms = fields.terms(&caller, "AcceptInvitation", &id, &request, request.validate_only);
             let meant = fields.meant(request.token, &request.invitation);
             let etag = fields.etag(&request.etag);
-            let (Some(meant), Some(etag)) = (meant, etag) else { return Err(fields.refusal()) };
-            let accepted = self.app.accept(person, meant, etag).await?;
+            let (Some(terms), Some(meant), Some(etag)) = (terms, meant, etag) else { return Err(fields.refusal()) };
+            let accepted = self.app.accept(person, meant, etag, terms).await?;
             Ok(proto::AcceptInvitationResponse {
                 account: Some(convert::account(&self.app, &accepted.account)),
-                member: Some(convert::member(&self.app, &accepted.member)),
+                member: Some(convert::member(&self.app, &accepted.changed.member)),
+                effects: convert::effects(&accepted.changed),
             })
         })
         .await
@@ -155,21 +158,32 @@ impl Identity for Api {
         &self,
         request: Request<proto::IgnoreInvitationRequest>,
     ) -> Answer<proto::IgnoreInvitationResponse> {
-        self.answer(request, |caller, request| async move {
+        self.answer(request, |caller, mut request| async move {
             let person = self.app.in_person(&caller)?;
             let mut fields = Fields::default();
-            let Some(meant) = fields.meant(request.token, &request.invitation) else { return Err(fields.refusal()) };
-            let preview = self.app.ignore(person, meant).await?;
+            let id = std::mem::take(&mut request.request_id);
+            let terms = fields.terms(&caller, "IgnoreInvitation", &id, &request, request.validate_only);
+            let meant = fields.meant(request.token, &request.invitation);
+            let (Some(terms), Some(meant)) = (terms, meant) else { return Err(fields.refusal()) };
+            let preview = self.app.ignore(person, meant, terms).await?;
             Ok(proto::IgnoreInvitationResponse { invitation: Some(convert::preview(&self.app, preview)) })
         })
         .await
     }
 
     async fn leave_account(&self, request: Request<proto::LeaveAccountRequest>) -> Answer<proto::LeaveAccountResponse> {
-        self.answer(request, |caller, request| async move {
+        self.answer(request, |caller, mut request| async move {
             let person = self.app.in_person(&caller)?;
-            self.app.leave_account(person, &request.account).await?;
-            Ok(proto::LeaveAccountResponse {})
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let terms = fields.terms(&caller, "LeaveAccount", &id, &request, request.validate_only);
+            let Some(terms) = terms else {
+                // who has nothing to leave hears that first; a retry of a leave is answered though
+                self.app.may_leave(&person, &request.account)?;
+                return Err(fields.refusal());
+            };
+            let changed = self.app.leave_account(person, &request.account, terms).await?;
+            Ok(proto::LeaveAccountResponse { effects: convert::effects(&changed) })
         })
         .await
     }

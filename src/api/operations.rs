@@ -45,19 +45,20 @@ impl Operations for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "CreateService", &id, &request);
+            let terms = fields.terms(&caller, "CreateService", &id, &request, false);
             let name = fields.slug("name", &request.name);
             let scopes = fields.scopes(&request.scopes);
             let account = (!request.account.is_empty()).then(|| fields.slug("account", &request.account));
             let expires = fields.expire_time(request.expire_time, self.app.now());
             let certificate = (!request.certificate_name.is_empty()).then(|| fields.certificate(&request.certificate_name));
-            let (Some(key), Some(name), Some(scopes), None | Some(Some(_)), Some(expires), None | Some(Some(_))) =
-                (key, name, scopes, &account, expires, &certificate)
+            let (Some(terms), Some(name), Some(scopes), None | Some(Some(_)), Some(expires), None | Some(Some(_))) =
+                (terms, name, scopes, &account, expires, &certificate)
             else {
                 return Err(fields.refusal());
             };
             let (account, certificate) = (account.flatten(), certificate.flatten());
-            let made = self.app.create_service(operator, NewService { name, scopes, account, expires, certificate }, key).await?;
+            let made =
+                self.app.create_service(operator, NewService { name, scopes, account, expires, certificate }, terms).await?;
             Ok(proto::CreateServiceResponse {
                 service: Some(convert::service(made.service)),
                 token: made.token.map(|token| token.expose_secret().to_owned()).unwrap_or_default(),
@@ -84,10 +85,10 @@ impl Operations for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "RevokeService", &id, &request);
+            let terms = fields.terms(&caller, "RevokeService", &id, &request, false);
             let service = fields.id("service", &request.service);
-            let (Some(key), Some(service)) = (key, service) else { return Err(fields.refusal()) };
-            let service = self.app.revoke_service(operator, service, key).await?;
+            let (Some(terms), Some(service)) = (terms, service) else { return Err(fields.refusal()) };
+            let service = self.app.revoke_service(operator, service, terms).await?;
             Ok(proto::RevokeServiceResponse { service: Some(convert::service(service)) })
         })
         .await
@@ -131,10 +132,10 @@ impl Operations for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "RetryMail", &id, &request);
+            let terms = fields.terms(&caller, "RetryMail", &id, &request, false);
             let mail = fields.id("mail", &request.mail);
-            let (Some(key), Some(mail)) = (key, mail) else { return Err(fields.refusal()) };
-            let mail = self.app.retry_mail(operator, mail, key).await?;
+            let (Some(terms), Some(mail)) = (terms, mail) else { return Err(fields.refusal()) };
+            let mail = self.app.retry_mail(operator, mail, terms).await?;
             Ok(proto::RetryMailResponse { mail: Some(convert::mail(&self.app, mail)) })
         })
         .await
@@ -145,10 +146,10 @@ impl Operations for Api {
             let operator = self.app.operator_by_socket(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "SetSuperAdmin", &id, &request);
+            let terms = fields.terms(&caller, "SetSuperAdmin", &id, &request, false);
             let user = fields.user(&request.user);
-            let (Some(key), Some(user)) = (key, user) else { return Err(fields.refusal()) };
-            let user = self.app.set_super_admin(operator, user, request.super_admin, key).await?;
+            let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
+            let user = self.app.set_super_admin(operator, user, request.super_admin, terms).await?;
             Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&user)) })
         })
         .await

@@ -22,7 +22,7 @@ impl UserManagement for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "CreateAccount", &id, &request);
+            let terms = fields.terms(&caller, "CreateAccount", &id, &request, request.validate_only);
             let name = fields.slug("name", &request.name);
             let display_name = match (request.display_name.is_empty(), &name) {
                 (true, Some(name)) => DisplayName::parse(name.as_str()).ok(),
@@ -30,10 +30,10 @@ impl UserManagement for Api {
                 (false, _) => fields.display_name(&request.display_name),
             };
             let timezone = if request.timezone.is_empty() { Some(Timezone::utc()) } else { fields.timezone(&request.timezone) };
-            let (Some(key), Some(name), Some(display_name), Some(timezone)) = (key, name, display_name, timezone) else {
+            let (Some(terms), Some(name), Some(display_name), Some(timezone)) = (terms, name, display_name, timezone) else {
                 return Err(fields.refusal());
             };
-            let account = self.app.create_account(operator, NewAccount { name, display_name, timezone }, key).await?;
+            let account = self.app.create_account(operator, NewAccount { name, display_name, timezone }, terms).await?;
             Ok(proto::CreateAccountResponse { account: Some(convert::account(&self.app, &account)) })
         })
         .await
@@ -65,16 +65,16 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "UpdateAccount", &id, &request);
+            let terms = fields.terms(&caller, "UpdateAccount", &id, &request, request.validate_only);
             let etag = fields.etag(&request.etag);
             let display_name = request.display_name.map(|name| fields.display_name(&name));
             let timezone = request.timezone.map(|zone| fields.timezone(&zone));
-            let (Some(key), Some(etag), None | Some(Some(_)), None | Some(Some(_))) = (key, etag, &display_name, &timezone)
+            let (Some(terms), Some(etag), None | Some(Some(_)), None | Some(Some(_))) = (terms, etag, &display_name, &timezone)
             else {
                 return Err(fields.refusal());
             };
             let update = AccountUpdate { display_name: display_name.flatten(), timezone: timezone.flatten(), etag };
-            let account = self.app.update_account(manager, update, key).await?;
+            let account = self.app.update_account(manager, update, terms).await?;
             Ok(proto::UpdateAccountResponse { account: Some(convert::account(&self.app, &account)) })
         })
         .await
@@ -85,14 +85,14 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "InviteUser", &id, &request);
+            let terms = fields.terms(&caller, "InviteUser", &id, &request, request.validate_only);
             let email = fields.email(&request.email);
             let privilege = fields.privilege(request.privilege);
             let roles = fields.roles(&request.roles);
-            let (Some(key), Some(email), Some(privilege), Some(roles)) = (key, email, privilege, roles) else {
+            let (Some(terms), Some(email), Some(privilege), Some(roles)) = (terms, email, privilege, roles) else {
                 return Err(fields.refusal());
             };
-            let shown = self.app.invite(manager, email, Standing { privilege, roles }, key).await?;
+            let shown = self.app.invite(manager, email, Standing { privilege, roles }, terms).await?;
             Ok(proto::InviteUserResponse { invitation: Some(convert::invitation(&self.app, &shown, true)) })
         })
         .await
@@ -134,11 +134,11 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "ResendInvitation", &id, &request);
+            let terms = fields.terms(&caller, "ResendInvitation", &id, &request, request.validate_only);
             let invitation = fields.id("invitation", &request.invitation);
             let etag = fields.etag(&request.etag);
-            let (Some(key), Some(invitation), Some(etag)) = (key, invitation, etag) else { return Err(fields.refusal()) };
-            let shown = self.app.resend_invitation(manager, invitation, etag, key).await?;
+            let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
+            let shown = self.app.resend_invitation(manager, invitation, etag, terms).await?;
             Ok(proto::ResendInvitationResponse { invitation: Some(convert::invitation(&self.app, &shown, true)) })
         })
         .await
@@ -152,11 +152,11 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "WithdrawInvitation", &id, &request);
+            let terms = fields.terms(&caller, "WithdrawInvitation", &id, &request, request.validate_only);
             let invitation = fields.id("invitation", &request.invitation);
             let etag = fields.etag(&request.etag);
-            let (Some(key), Some(invitation), Some(etag)) = (key, invitation, etag) else { return Err(fields.refusal()) };
-            let shown = self.app.withdraw_invitation(manager, invitation, etag, key).await?;
+            let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
+            let shown = self.app.withdraw_invitation(manager, invitation, etag, terms).await?;
             Ok(proto::WithdrawInvitationResponse { invitation: Some(convert::invitation(&self.app, &shown, true)) })
         })
         .await
@@ -190,15 +190,15 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "ChangePrivilege", &id, &request);
+            let terms = fields.terms(&caller, "ChangePrivilege", &id, &request, request.validate_only);
             let user = fields.user(&request.user);
             let privilege = fields.privilege(request.privilege);
             let etag = fields.etag(&request.etag);
-            let (Some(key), Some(user), Some(privilege), Some(etag)) = (key, user, privilege, etag) else {
+            let (Some(terms), Some(user), Some(privilege), Some(etag)) = (terms, user, privilege, etag) else {
                 return Err(fields.refusal());
             };
             let to = Move { user, privilege, keep_roles: request.keep_roles, etag };
-            let changed = self.app.change_privilege(manager, to, key).await?;
+            let changed = self.app.change_privilege(manager, to, terms).await?;
             let member = Some(convert::member(&self.app, &changed.member));
             Ok(proto::ChangePrivilegeResponse { member, effects: convert::effects(&changed) })
         })
@@ -210,16 +210,16 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "AssignRoles", &id, &request);
+            let terms = fields.terms(&caller, "AssignRoles", &id, &request, request.validate_only);
             let user = fields.user(&request.user);
             let roles = fields.roles(&request.roles);
             let etag = fields.etag(&request.etag);
-            let (Some(key), Some(user), Some(roles), Some(etag)) = (key, user, roles, etag) else {
+            let (Some(terms), Some(user), Some(roles), Some(etag)) = (terms, user, roles, etag) else {
                 return Err(fields.refusal());
             };
             let proto::AssignRolesRequest { allow_widening, clear_dormant, .. } = request;
             let to = Assignment { user, roles, allow_widening, clear_dormant, etag };
-            let changed = self.app.assign_roles(manager, to, key).await?;
+            let changed = self.app.assign_roles(manager, to, terms).await?;
             let member = Some(convert::member(&self.app, &changed.member));
             Ok(proto::AssignRolesResponse { member, effects: convert::effects(&changed) })
         })
@@ -231,12 +231,13 @@ impl UserManagement for Api {
             let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
             let mut fields = Fields::after(manager.violation());
             let id = std::mem::take(&mut request.request_id);
-            let key = fields.request_key(&caller, "RemoveMember", &id, &request);
+            let terms = fields.terms(&caller, "RemoveMember", &id, &request, request.validate_only);
             let user = fields.user(&request.user);
             let etag = fields.etag(&request.etag);
-            let (Some(key), Some(user), Some(etag)) = (key, user, etag) else { return Err(fields.refusal()) };
-            let changed = self.app.remove_member(manager, user, etag, key).await?;
-            Ok(proto::RemoveMemberResponse { effects: convert::effects(&changed) })
+            let (Some(terms), Some(user), Some(etag)) = (terms, user, etag) else { return Err(fields.refusal()) };
+            let changed = self.app.remove_member(manager, user, etag, terms).await?;
+            let member = Some(convert::member(&self.app, &changed.member));
+            Ok(proto::RemoveMemberResponse { effects: convert::effects(&changed), member })
         })
         .await
     }

@@ -11,7 +11,7 @@ use crate::domain::id::AccountId;
 use crate::domain::name::{DisplayName, Slug, Timezone};
 use crate::store::Tx;
 use crate::store::accounts::{self, Account};
-use crate::store::requests::{RequestKey, once};
+use crate::store::requests::{Terms, once};
 
 /// A new account.
 pub struct NewAccount {
@@ -35,11 +35,11 @@ pub struct AccountUpdate {
 
 impl App {
     /// Creates an account; its name must never have been used.
-    pub async fn create_account(&self, operator: Operator, new: NewAccount, key: Option<RequestKey>) -> Result<Account, Error> {
+    pub async fn create_account(&self, operator: Operator, new: NewAccount, terms: Terms) -> Result<Account, Error> {
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                let made = once(tx, key.as_ref(), async |tx| {
+                let made = once(tx, &terms, async |tx| {
                     let account = Account {
                         id: AccountId::new(tx.now(), tx.random()?),
                         name: new.name.to_string(),
@@ -67,14 +67,14 @@ impl App {
         self: &Arc<Self>,
         manager: Admitted,
         update: AccountUpdate,
-        key: Option<RequestKey>,
+        terms: Terms,
     ) -> Result<Account, Error> {
         let app = Arc::clone(self);
         let id = manager.account()?;
         self.store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                once(tx, key.as_ref(), async |tx| {
+                once(tx, &terms, async |tx| {
                     let mut account = load(tx, id).await?;
                     app.check_etag(&update.etag, account.version)?;
                     let before = account.state();

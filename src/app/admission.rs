@@ -14,7 +14,7 @@ use crate::domain::name::Slug;
 use crate::domain::permission::Permission;
 use crate::domain::policy::{self, Person, Place};
 use crate::domain::scope::Scope;
-use crate::store::{Tx, members, services};
+use crate::store::{Tx, members, services, sessions};
 
 /// What an operation on an account takes: of a person, and of a service.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,10 @@ impl Admitted {
         match self.caller.who() {
             Who::Operator(_) => Ok(()),
             Who::Nobody => Err(Error::CredentialsMissing),
-            Who::Person(person) => self.confirm_person(tx, account, person.user, person.operator).await,
+            Who::Person(person) => {
+                confirm_session(tx, person).await?;
+                self.confirm_person(tx, account, person.user, person.operator).await
+            }
             Who::Service(calling) => {
                 let entitled = services::by_id(tx.sql(), calling.service).await?.is_some_and(|service| service.counts(tx.now()));
                 if !entitled {
@@ -134,6 +137,11 @@ impl Admitted {
             Err(Error::AccessDenied(Takes::Permission(self.needs.permission)))
         }
     }
+}
+
+/// A session that was ended while its request waited opens nothing.
+async fn confirm_session(tx: &mut Tx, person: SignedIn) -> Result<(), Error> {
+    if sessions::is_live(tx, person.session).await? { Ok(()) } else { Err(Error::CredentialsInvalid) }
 }
 
 /// Whether what was read of a user and an account gives a permission.
@@ -174,10 +182,11 @@ impl Operator {
 
     /// Judges again, inside the transaction of a write: a super-admin's mark may have gone.
     pub async fn confirm(&self, tx: &mut Tx) -> Result<(), Error> {
-        match self.caller.person() {
-            None => Ok(()),
-            Some(user) => {
-                let user = crate::store::users::by_id(tx.sql(), user).await?;
+        match self.caller.who() {
+            Who::Operator(_) | Who::Service(_) | Who::Nobody => Ok(()),
+            Who::Person(person) => {
+                confirm_session(tx, person).await?;
+                let user = crate::store::users::by_id(tx.sql(), person.user).await?;
                 if user.is_some_and(|user| user.active && user.super_admin) { Ok(()) } else { Err(Error::OperatorRequired) }
             }
         }
@@ -199,6 +208,11 @@ pub struct InPerson {
 }
 
 impl InPerson {
+    /// Judges again, inside the transaction of a write: the session may have ended.
+    pub async fn confirm(&self, tx: &mut Tx) -> Result<(), Error> {
+        confirm_session(tx, self.signed_in).await
+    }
+
     /// What events say of the person.
     #[must_use]
     pub fn origin(&self) -> Origin {

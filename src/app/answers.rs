@@ -10,15 +10,18 @@ use secrecy::SecretString;
 use super::App;
 use super::admission::{InPerson, Oneself};
 use super::invitations::{Shown, unanswered};
+use super::members::{self, Changed, Outcome};
 use crate::domain::error::{Error, Takes};
-use crate::domain::event::Change;
+use crate::domain::event::{Change, InvitationState};
 use crate::domain::id::InvitationId;
 use crate::domain::invitation::{State, Stored};
 use crate::domain::name::Slug;
+use crate::domain::policy::Effect;
 use crate::domain::token::{LinkKind, LinkToken};
 use crate::store::accounts::{self, Account};
 use crate::store::invitations::{self, Invitation};
-use crate::store::members::{self, Member, Membership};
+use crate::store::members::{self as rows, Membership};
+use crate::store::requests::{Terms, once};
 use crate::store::{Tx, services, users};
 
 /// Invitations that `ListMyInvitations` answers at most.
@@ -45,8 +48,8 @@ pub struct Preview {
 pub struct Accepted {
     /// The account.
     pub account: Account,
-    /// The membership.
-    pub member: Member,
+    /// The membership, with what it gave.
+    pub changed: Changed,
 }
 
 impl App {
@@ -82,91 +85,100 @@ impl App {
     }
 
     /// Accepts an invitation. Repeating it answers the same membership.
-    pub async fn accept(self: &Arc<Self>, person: InPerson, meant: Meant, etag: String) -> Result<Accepted, Error> {
+    pub async fn accept(self: &Arc<Self>, person: InPerson, meant: Meant, etag: String, terms: Terms) -> Result<Accepted, Error> {
         let app = Arc::clone(self);
         self.store
             .write(person.origin(), async move |tx| {
-                let (user, mut invitation) = app.own_invitation(tx, &person, &meant).await?;
-                if invitation.state == Stored::Accepted && invitation.answered_by == Some(user.id) {
-                    return accepted(tx, &invitation, user.id).await;
-                }
-                unanswered(&invitation)?;
-                if invitation.state_at(tx.now()) == State::Expired {
-                    return Err(Error::InvitationExpired(invitation.id));
-                }
-                app.check_etag(&etag, invitation.version)?;
-                if let Some(reason) = app.held_in(tx, &invitation).await? {
-                    return Err(Error::InvitationHeld(invitation.id, reason));
-                }
-                (invitation.state, invitation.answered_by) = (Stored::Accepted, Some(user.id));
-                invitation.version = tx.next_version();
-                if !invitations::end(tx, &invitation).await? {
-                    return Err(Error::internal("an invitation changed inside its own transaction"));
-                }
-                let state = invitation.event_state(tx)?;
-                tx.record(Change::InvitationAccepted(state)).await?;
-                let membership = Membership {
-                    account: invitation.account,
-                    user: user.id,
-                    privilege: invitation.privilege,
-                    roles: invitation.roles,
-                    joined: tx.now(),
-                    invitation: Some(invitation.id),
-                    version: tx.next_version(),
-                };
-                if !members::insert(tx, &membership).await? {
-                    return Err(Error::MemberExists(user.id));
-                }
-                tx.record(Change::MemberJoined(membership.state())).await?;
+                let done = once(tx, &terms, async |tx| app.accept_in(tx, &person, &meant, &etag).await).await?;
+                // the rule about admins keeps what the account's answer tells of them
                 tx.judge().await?;
-                accepted(tx, &invitation, user.id).await
+                let account = accounts::by_id(tx.sql(), done.outcome.membership.account).await?;
+                let account = account.ok_or_else(|| Error::internal("an invitation's account isn't in the store"))?;
+                Ok(Accepted { account, changed: members::changed(tx, done.outcome).await? })
             })
             .await
     }
 
+    async fn accept_in(&self, tx: &mut Tx, person: &InPerson, meant: &Meant, etag: &str) -> Result<Outcome, Error> {
+        let (user, mut invitation) = self.own_invitation(tx, person, meant).await?;
+        if invitation.state == Stored::Accepted && invitation.answered_by == Some(user.id) {
+            let membership = rows::find(tx.sql(), invitation.account, user.id).await?;
+            // accepted before, and removed or left since: the answer is final
+            let membership = membership.ok_or(Error::InvitationAnswered(invitation.id, State::Accepted))?;
+            return Ok(Outcome { membership, effect: Effect::default() });
+        }
+        unanswered(&invitation)?;
+        if invitation.state_at(tx.now()) == State::Expired {
+            return Err(Error::InvitationExpired(invitation.id));
+        }
+        self.check_etag(etag, invitation.version)?;
+        if let Some(reason) = self.held_in(tx, &invitation).await? {
+            return Err(Error::InvitationHeld(invitation.id, reason));
+        }
+        (invitation.state, invitation.answered_by) = (Stored::Accepted, Some(user.id));
+        end(tx, &mut invitation, Change::InvitationAccepted).await?;
+        let membership = Membership {
+            account: invitation.account,
+            user: user.id,
+            privilege: invitation.privilege,
+            roles: invitation.roles,
+            joined: tx.now(),
+            invitation: Some(invitation.id),
+            version: tx.next_version(),
+        };
+        self.join(tx, membership).await
+    }
+
     /// Declines an invitation, which frees the address. Repeating it changes nothing.
-    pub async fn ignore(self: &Arc<Self>, person: InPerson, meant: Meant) -> Result<Preview, Error> {
+    pub async fn ignore(self: &Arc<Self>, person: InPerson, meant: Meant, terms: Terms) -> Result<Preview, Error> {
         let app = Arc::clone(self);
         let invitation = self
             .store
             .write(person.origin(), async move |tx| {
-                let (user, mut invitation) = app.own_invitation(tx, &person, &meant).await?;
-                if invitation.state == Stored::Ignored && invitation.answered_by == Some(user.id) {
-                    return Ok(invitation);
-                }
-                unanswered(&invitation)?;
-                (invitation.state, invitation.answered_by) = (Stored::Ignored, Some(user.id));
-                invitation.version = tx.next_version();
-                if !invitations::end(tx, &invitation).await? {
-                    return Err(Error::internal("an invitation changed inside its own transaction"));
-                }
-                let state = invitation.event_state(tx)?;
-                tx.record(Change::InvitationIgnored(state)).await?;
-                Ok(invitation)
+                let done = once(tx, &terms, async |tx| {
+                    let (user, mut invitation) = app.own_invitation(tx, &person, &meant).await?;
+                    if invitation.state == Stored::Ignored && invitation.answered_by == Some(user.id) {
+                        return Ok(invitation.id);
+                    }
+                    unanswered(&invitation)?;
+                    (invitation.state, invitation.answered_by) = (Stored::Ignored, Some(user.id));
+                    end(tx, &mut invitation, Change::InvitationIgnored).await?;
+                    Ok(invitation.id)
+                })
+                .await?;
+                let invitation = invitations::by_id(tx.sql(), done.outcome).await?;
+                invitation.ok_or_else(|| Error::internal("an invitation that was ignored isn't in the store"))
             })
             .await?;
         self.with_grantor(invitation).await
     }
 
+    /// Whether a person has a membership to leave. An account that isn't there, or isn't theirs, is the same to everybody.
+    pub fn may_leave(&self, person: &InPerson, account: &str) -> Result<(), Error> {
+        let view = self.directory.view();
+        let found = view.account_named(account).and_then(|account| view.standing(account, person.signed_in.user));
+        found.map(|_| ()).ok_or(Error::AccessDenied(Takes::Oneself))
+    }
+
     /// Ends a person's own membership.
-    pub async fn leave_account(self: &Arc<Self>, person: InPerson, account: &str) -> Result<(), Error> {
-        // an account that isn't there, or isn't theirs, is the same to everybody
+    pub async fn leave_account(self: &Arc<Self>, person: InPerson, account: &str, terms: Terms) -> Result<Changed, Error> {
         let denied = || Error::AccessDenied(Takes::Oneself);
         let name = Slug::parse(account).map_err(|_| denied())?;
         let id = self.directory.view().account_named(name.as_str()).ok_or_else(denied)?;
         let app = Arc::clone(self);
         self.store
-            .write(
-                person.origin(),
-                async move |tx| {
-                    if app.leave(tx, id, person.signed_in.user).await? { Ok(()) } else { Err(denied()) }
-                },
-            )
+            .write(person.origin(), async move |tx| {
+                person.confirm(tx).await?;
+                let done =
+                    once(tx, &terms, async |tx| app.leave(tx, id, person.signed_in.user).await?.ok_or_else(denied)).await?;
+                members::changed(tx, done.outcome).await
+            })
             .await
     }
 
     /// The invitation that a person means, if it is theirs to answer.
     async fn own_invitation(&self, tx: &mut Tx, person: &InPerson, meant: &Meant) -> Result<(users::User, Invitation), Error> {
+        person.confirm(tx).await?;
         let user = users::by_id(tx.sql(), person.signed_in.user).await?.filter(|user| user.active);
         let user = user.ok_or(Error::CredentialsInvalid)?;
         match meant {
@@ -201,12 +213,12 @@ fn link(token: &SecretString) -> Result<LinkToken, Error> {
     LinkToken::parse(token).filter(|token| token.kind() == LinkKind::Invitation).ok_or(Error::LinkInvalid)
 }
 
-async fn accepted(tx: &mut Tx, invitation: &Invitation, user: crate::domain::id::UserId) -> Result<Accepted, Error> {
-    let account = accounts::by_id(tx.sql(), invitation.account).await?;
-    let account = account.ok_or_else(|| Error::internal("an invitation's account isn't in the store"))?;
-    let membership = members::find(tx.sql(), invitation.account, user).await?;
-    // accepted before, and removed or left since: the answer is final
-    let membership = membership.ok_or(Error::InvitationAnswered(invitation.id, State::Accepted))?;
-    let member = members::with_person(tx.sql(), membership).await?;
-    Ok(Accepted { account, member: member.ok_or_else(|| Error::internal("a member's user isn't in the store"))? })
+/// Ends an unanswered invitation and records how.
+async fn end(tx: &mut Tx, invitation: &mut Invitation, kind: fn(InvitationState) -> Change) -> Result<(), Error> {
+    invitation.version = tx.next_version();
+    if !invitations::end(tx, invitation).await? {
+        return Err(Error::internal("an invitation changed inside its own transaction"));
+    }
+    let state = invitation.event_state(tx)?;
+    tx.record(kind(state)).await.map(|_| ())
 }

@@ -16,7 +16,7 @@ use crate::domain::policy::Standing;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::store::invitations::{self, Invitation};
 use crate::store::mails::{self, Kind, Owed};
-use crate::store::requests::{RequestKey, once};
+use crate::store::requests::{Terms, once};
 use crate::store::{Tx, accounts, addresses, members, services, users};
 
 /// An invitation as it stands at a moment.
@@ -46,7 +46,7 @@ impl App {
         manager: Admitted,
         email: Email,
         grant: Standing,
-        key: Option<RequestKey>,
+        terms: Terms,
     ) -> Result<Shown, Error> {
         let id = manager.account()?;
         let app = Arc::clone(self);
@@ -54,7 +54,7 @@ impl App {
             .store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                let made = once(tx, key.as_ref(), async |tx| app.invite_in(tx, &manager, id, &email, grant).await).await?;
+                let made = once(tx, &terms, async |tx| app.invite_in(tx, &manager, id, &email, grant).await).await?;
                 load(tx, made.outcome).await
             })
             .await?;
@@ -141,7 +141,7 @@ impl App {
         manager: Admitted,
         id: InvitationId,
         etag: String,
-        key: Option<RequestKey>,
+        terms: Terms,
     ) -> Result<Shown, Error> {
         let account = manager.account()?;
         let app = Arc::clone(self);
@@ -149,7 +149,7 @@ impl App {
             .store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                once(tx, key.as_ref(), async |tx| {
+                once(tx, &terms, async |tx| {
                     let mut invitation = load_in(tx, account, id).await?;
                     app.check_etag(&etag, invitation.version)?;
                     unanswered(&invitation)?;
@@ -178,7 +178,7 @@ impl App {
         manager: Admitted,
         id: InvitationId,
         etag: String,
-        key: Option<RequestKey>,
+        terms: Terms,
     ) -> Result<Shown, Error> {
         let account = manager.account()?;
         let app = Arc::clone(self);
@@ -186,7 +186,7 @@ impl App {
             .store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                once(tx, key.as_ref(), async |tx| {
+                once(tx, &terms, async |tx| {
                     let mut invitation = load_in(tx, account, id).await?;
                     if invitation.state == Stored::Withdrawn {
                         return Ok(());

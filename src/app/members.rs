@@ -14,7 +14,7 @@ use crate::domain::policy::{self, Effect, Standing};
 use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 use crate::store::members::{self, Member, Membership};
-use crate::store::requests::{RequestKey, once};
+use crate::store::requests::{Terms, once};
 use crate::store::{Tx, addresses, users};
 
 /// A member after a change, with what it did.
@@ -28,9 +28,9 @@ pub struct Changed {
 
 /// What is kept of a change for its retry.
 #[derive(Clone, Copy, serde::Serialize, serde::Deserialize)]
-struct Outcome {
-    membership: Membership,
-    effect: Effect,
+pub(super) struct Outcome {
+    pub(super) membership: Membership,
+    pub(super) effect: Effect,
 }
 
 /// A move to a column.
@@ -61,13 +61,8 @@ pub struct Assignment {
 
 impl App {
     /// Moves a member to a column, which clears their roles unless they are kept.
-    pub async fn change_privilege(
-        self: &Arc<Self>,
-        manager: Admitted,
-        to: Move,
-        key: Option<RequestKey>,
-    ) -> Result<Changed, Error> {
-        self.change(manager, to.user, to.etag, key, move |_, standing| {
+    pub async fn change_privilege(self: &Arc<Self>, manager: Admitted, to: Move, terms: Terms) -> Result<Changed, Error> {
+        self.change(manager, to.user, to.etag, terms, move |_, standing| {
             let roles = if to.keep_roles { standing.roles } else { RoleSet::EMPTY };
             Ok((Standing { privilege: to.privilege, roles }, Change::MemberPrivilegeChanged))
         })
@@ -75,13 +70,8 @@ impl App {
     }
 
     /// Replaces a member's roles: those that the edition has; dormant ones stay unless they are cleared.
-    pub async fn assign_roles(
-        self: &Arc<Self>,
-        manager: Admitted,
-        to: Assignment,
-        key: Option<RequestKey>,
-    ) -> Result<Changed, Error> {
-        self.change(manager, to.user, to.etag, key, move |app, standing| {
+    pub async fn assign_roles(self: &Arc<Self>, manager: Admitted, to: Assignment, terms: Terms) -> Result<Changed, Error> {
+        self.change(manager, to.user, to.etag, terms, move |app, standing| {
             app.check_roles(to.roles)?;
             let dormant = if to.clear_dormant { RoleSet::EMPTY } else { standing.roles.minus(app.edition.roles()) };
             let after = Standing { roles: to.roles.union(dormant), ..standing };
@@ -101,14 +91,14 @@ impl App {
         manager: Admitted,
         user: UserRef,
         etag: String,
-        key: Option<RequestKey>,
+        terms: Terms,
     ) -> Result<Changed, Error> {
         let account = manager.account()?;
         let app = Arc::clone(self);
         self.store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                let done = once(tx, key.as_ref(), async |tx| {
+                let done = once(tx, &terms, async |tx| {
                     let target = find(tx, account, &user).await?;
                     app.check_etag(&etag, target.version)?;
                     app.end_membership(tx, target, Change::MemberRemoved).await
@@ -133,10 +123,21 @@ impl App {
         Ok(Outcome { membership, effect: Effect::between(before, after) })
     }
 
-    pub(super) async fn leave(&self, tx: &mut Tx, account: AccountId, user: UserId) -> Result<bool, Error> {
-        let Some(membership) = members::find(tx.sql(), account, user).await? else { return Ok(false) };
-        self.end_membership(tx, membership, Change::MemberLeft).await?;
-        Ok(true)
+    /// Ends a person's own membership; none if they have none.
+    pub(super) async fn leave(&self, tx: &mut Tx, account: AccountId, user: UserId) -> Result<Option<Outcome>, Error> {
+        let Some(membership) = members::find(tx.sql(), account, user).await? else { return Ok(None) };
+        self.end_membership(tx, membership, Change::MemberLeft).await.map(Some)
+    }
+
+    /// Makes a person a member and records it.
+    pub(super) async fn join(&self, tx: &mut Tx, membership: Membership) -> Result<Outcome, Error> {
+        let before = self.permissions_in(tx, &membership).await?;
+        if !members::insert(tx, &membership).await? {
+            return Err(Error::MemberExists(membership.user));
+        }
+        tx.record(Change::MemberJoined(membership.state())).await?;
+        let after = self.permissions_in(tx, &membership).await?;
+        Ok(Outcome { membership, effect: Effect::between(before, after) })
     }
 
     async fn change(
@@ -144,7 +145,7 @@ impl App {
         manager: Admitted,
         user: UserRef,
         etag: String,
-        key: Option<RequestKey>,
+        terms: Terms,
         to: impl FnOnce(&Self, Standing) -> Result<(Standing, fn(crate::domain::event::MemberState) -> Change), Error>
         + Send
         + 'static,
@@ -154,7 +155,7 @@ impl App {
         self.store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                let done = once(tx, key.as_ref(), async |tx| {
+                let done = once(tx, &terms, async |tx| {
                     let mut target = find(tx, account, &user).await?;
                     app.check_etag(&etag, target.version)?;
                     let (standing, kind) = to(&app, target.standing())?;
@@ -249,7 +250,7 @@ async fn find(tx: &mut Tx, account: AccountId, user: &UserRef) -> Result<Members
     membership.ok_or_else(|| Error::MemberNotFound(user.to_string()))
 }
 
-async fn changed(tx: &mut Tx, outcome: Outcome) -> Result<Changed, Error> {
+pub(super) async fn changed(tx: &mut Tx, outcome: Outcome) -> Result<Changed, Error> {
     let member = members::with_person(tx.sql(), outcome.membership).await?;
     let member = member.ok_or_else(|| Error::internal("a member's user isn't in the store"))?;
     Ok(Changed { member, effect: outcome.effect })

@@ -12,7 +12,7 @@ use crate::domain::event::{Change, Event, MailState};
 use crate::domain::id::MailId;
 use crate::store::events::{self, Of, Whole};
 use crate::store::mails::{self, Mail, Queue};
-use crate::store::requests::{RequestKey, once};
+use crate::store::requests::{Terms, once};
 
 /// What runs.
 pub struct Running {
@@ -103,12 +103,12 @@ impl App {
     }
 
     /// Makes a queued or failed mail due now.
-    pub async fn retry_mail(&self, operator: Operator, id: MailId, key: Option<RequestKey>) -> Result<Mail, Error> {
+    pub async fn retry_mail(&self, operator: Operator, id: MailId, terms: Terms) -> Result<Mail, Error> {
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let not_found = || Error::MailNotFound(id.to_string());
-                once(tx, key.as_ref(), async |tx| {
+                once(tx, &terms, async |tx| {
                     let mail = mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)?;
                     if !mails::retry(tx, id).await? {
                         return Err(Error::MailNotRetryable(id, mail.delivery.state.as_str()));

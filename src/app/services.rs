@@ -12,7 +12,7 @@ use crate::domain::id::ServiceId;
 use crate::domain::name::Slug;
 use crate::domain::scope::ScopeSet;
 use crate::domain::token::{Bearer, TokenDigest};
-use crate::store::requests::{RequestKey, once};
+use crate::store::requests::{Terms, once};
 use crate::store::services::{self, Service};
 use crate::store::{self, Tx};
 
@@ -42,7 +42,7 @@ pub struct Made {
 
 impl App {
     /// Creates a service with a token, or with the name of a certificate.
-    pub async fn create_service(&self, operator: Operator, new: NewService, key: Option<RequestKey>) -> Result<Made, Error> {
+    pub async fn create_service(&self, operator: Operator, new: NewService, terms: Terms) -> Result<Made, Error> {
         let account = match &new.account {
             None => None,
             Some(name) => {
@@ -56,7 +56,7 @@ impl App {
             .store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                let made = once(tx, key.as_ref(), async |tx| {
+                let made = once(tx, &terms, async |tx| {
                     if let Some(taken) = services::namesake(tx.sql(), new.name.as_str(), new.certificate.as_deref()).await? {
                         return Err(Error::ServiceExists(taken));
                     }
@@ -86,11 +86,11 @@ impl App {
     }
 
     /// Ends a service at once; doing it again changes nothing.
-    pub async fn revoke_service(&self, operator: Operator, id: ServiceId, key: Option<RequestKey>) -> Result<Service, Error> {
+    pub async fn revoke_service(&self, operator: Operator, id: ServiceId, terms: Terms) -> Result<Service, Error> {
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                once(tx, key.as_ref(), async |tx| {
+                once(tx, &terms, async |tx| {
                     let mut service = load(tx, id).await?;
                     if !service.revoked {
                         service.revoked = true;

@@ -4,7 +4,7 @@ use super::admission::Operator;
 use super::{App, UserRef};
 use crate::domain::error::Error;
 use crate::domain::event::Change;
-use crate::store::requests::{RequestKey, once};
+use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
 use crate::store::{Tx, addresses};
 
@@ -15,12 +15,12 @@ impl App {
         operator: Operator,
         user: UserRef,
         super_admin: bool,
-        key: Option<RequestKey>,
+        terms: Terms,
     ) -> Result<User, Error> {
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                let done = once(tx, key.as_ref(), async |tx| {
+                let done = once(tx, &terms, async |tx| {
                     let mut found = find(tx, &user).await?;
                     if found.super_admin != super_admin {
                         found.super_admin = super_admin;

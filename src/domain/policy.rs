@@ -197,7 +197,7 @@ pub fn would_grant(edition: Edition, standing: Standing, permission: Permission)
 }
 
 /// What a change did to one person's permissions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Effect {
     /// Had not before, has now.
     pub gained: PermissionSet,

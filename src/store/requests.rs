@@ -21,6 +21,15 @@ pub struct RequestKey {
     pub fingerprint: [u8; 32],
 }
 
+/// On what terms a change is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// What makes a retry safe, if the caller gave an id.
+    pub key: Option<RequestKey>,
+    /// Judge everything and change nothing.
+    pub validate_only: bool,
+}
+
 /// The outcome of some work, and whether it was done by an earlier call.
 #[derive(Clone, Copy, Debug)]
 pub struct Once<T> {
@@ -32,13 +41,17 @@ pub struct Once<T> {
 
 /// Does the work, or answers what an earlier call with the same key made of it.
 ///
-/// Only successes are kept, in the same savepoint as the work. The outcome holds ids, enums and times: no secret, no personal value.
-pub async fn once<T, F>(tx: &mut Tx, key: Option<&RequestKey>, work: F) -> Result<Once<T>, Error>
+/// Only successes are kept, in the same savepoint as the work. The outcome holds ids, enums and times: no secret, no personal value. A call that
+/// only validates has its work undone by the writer, which takes along what would be kept.
+pub async fn once<T, F>(tx: &mut Tx, terms: &Terms, work: F) -> Result<Once<T>, Error>
 where
     T: Serialize + DeserializeOwned,
     F: AsyncFnOnce(&mut Tx) -> Result<T, Error>,
 {
-    let Some(key) = key else { return Ok(Once { outcome: work(tx).await?, replayed: false }) };
+    if terms.validate_only {
+        tx.validate_only();
+    }
+    let Some(key) = &terms.key else { return Ok(Once { outcome: work(tx).await?, replayed: false }) };
     let (caller, id, fingerprint) = (&key.caller[..], &key.id[..], &key.fingerprint[..]);
     let kept =
         sqlx::query!("select fingerprint, outcome from requests where caller = ? and rpc = ? and id = ?", caller, key.rpc, id)

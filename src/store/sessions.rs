@@ -31,6 +31,13 @@ pub async fn end(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
     Ok(done.rows_affected() == 1)
 }
 
+/// Whether a session hasn't been ended; what ends by time was judged before.
+pub async fn is_live(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
+    let row =
+        sqlx::query!("select 1 as found from sessions where id = ? and ended is null", session).fetch_optional(tx.sql()).await?;
+    Ok(row.is_some())
+}
+
 /// Writes down when sessions were last used, so that a restart doesn't forget it.
 pub async fn touch(tx: &mut Tx, used: &[(SessionId, Timestamp)]) -> Result<(), Error> {
     let used: Vec<_> = used.iter().map(|(session, at)| (super::hex(session.as_bytes()), at.as_micros())).collect();

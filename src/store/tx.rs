@@ -35,6 +35,7 @@ pub struct Tx {
     events: Vec<Event>,
     marked: BTreeSet<AccountId>,
     owes_mail: bool,
+    validates_only: bool,
 }
 
 /// Where a job began, to go back to.
@@ -71,6 +72,7 @@ impl Tx {
             events: Vec::new(),
             marked: BTreeSet::new(),
             owes_mail: false,
+            validates_only: false,
         }
     }
 
@@ -99,6 +101,15 @@ impl Tx {
     /// Says that a mail was put into the outbox, so that delivery wakes after the commit.
     pub fn owe_mail(&mut self) {
         self.owes_mail = true;
+    }
+
+    /// Has this job undone although it succeeds: its caller asked what would happen.
+    pub fn validate_only(&mut self) {
+        self.validates_only = true;
+    }
+
+    pub(super) const fn validates_only(&self) -> bool {
+        self.validates_only
     }
 
     /// Records a change: appends its event to history, and has the last-admin rule judged before the job counts.
@@ -135,6 +146,7 @@ impl Tx {
         self.now = self.clock.now().max(self.tail.time);
         self.origin = origin;
         self.marked.clear();
+        self.validates_only = false;
         Mark { tail: self.tail, events: self.events.len(), owes_mail: self.owes_mail }
     }
 

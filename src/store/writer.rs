@@ -97,17 +97,20 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
             Box::pin(async move {
-                let result = match tx {
-                    Some(tx) => match job(tx).await {
-                        Ok(value) => tx.judge().await.map(|()| value),
-                        Err(refusal) => Err(refusal),
-                    },
-                    None => Err(Error::Storage("its group failed before its turn".into())),
+                let (result, keep) = match tx {
+                    Some(tx) => {
+                        let result = match job(tx).await {
+                            Ok(value) => tx.judge().await.map(|()| value),
+                            Err(refusal) => Err(refusal),
+                        };
+                        (result, !tx.validates_only())
+                    }
+                    None => (Err(Error::Storage("its group failed before its turn".into())), false),
                 };
                 let ending = match &result {
-                    Ok(_) => Ending::Keep,
+                    Ok(_) if keep => Ending::Keep,
                     Err(Error::Storage(cause)) => Ending::Fault(cause.to_string()),
-                    Err(_) => Ending::Undo,
+                    Ok(_) | Err(_) => Ending::Undo,
                 };
                 let answer = Box::new(move |group: Result<(), Error>| {
                     // a caller that went away has nobody to be told
@@ -183,8 +186,9 @@ impl Writing {
         tx.begin().await.map_err(|error| chain(&error))?;
         for queued in jobs {
             let mark = tx.start_job(queued.origin);
-            if !alone {
-                tx.savepoint().await.map_err(|error| chain(&error))?;
+            if !alone && let Err(error) = tx.savepoint().await {
+                verdicts.push((queued.job)(None).await);
+                return Err(chain(&error));
             }
             // a panic drops the way to the caller, who then learns of it
             let verdict = AssertUnwindSafe((queued.job)(Some(&mut tx))).catch_unwind().await.ok();

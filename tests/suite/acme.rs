@@ -100,7 +100,7 @@ impl Client {
     }
 
     pub(crate) async fn leave(&mut self) -> Result<(), Status> {
-        let request = proto::LeaveAccountRequest { account: ACME.to_owned() };
+        let request = proto::LeaveAccountRequest { account: ACME.to_owned(), ..Default::default() };
         self.identity.leave_account(request).await.map(|_| ())
     }
 

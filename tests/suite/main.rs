@@ -15,6 +15,7 @@ mod queries;
 mod races;
 mod reasons;
 mod refusals;
+mod rehearsals;
 mod retries;
 #[path = "../rules/reviewed.rs"]
 mod reviewed;

@@ -116,7 +116,9 @@ async fn one_person_accepting_twice_at_once_is_one_member() {
         let (first, second) =
             both(round, one.identity.accept_invitation(accept(&id)), other.identity.accept_invitation(accept(&id))).await;
         let (first, second) = (first.expect("accepted").into_inner(), second.expect("accepted").into_inner());
-        assert_eq!(first, second, "both hear of the same membership");
+        assert_eq!((&first.account, &first.member), (&second.account, &second.member), "both hear of the same membership");
+        let gained = |answer: &proto::AcceptInvitationResponse| !answer.effects[0].gained.is_empty();
+        assert!(gained(&first) != gained(&second), "one of them made it");
         let joined = newest(&mut operator, EventKind::MemberJoined).await;
         let joined: Vec<_> = joined.iter().filter(|event| event.invitation == id).collect();
         let [joined] = joined[..] else { panic!("joined {} times", joined.len()) };

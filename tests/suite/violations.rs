@@ -17,6 +17,7 @@ async fn five_bad_fields_of_one_request_are_named_in_one_answer() {
         privilege: 99,
         roles: vec![99, 1, 0],
         request_id: "not a uuid".to_owned(),
+        ..Default::default()
     };
     let refused = operator.users.invite_user(request).await.expect_err("refused");
     assert_eq!(reason(&refused), "FIELDS_INVALID");
@@ -92,7 +93,7 @@ async fn an_invitation_is_named_by_its_token_or_its_id_and_not_by_both() {
     let id = format!("inv_{}", "0".repeat(32));
     for (token, invitation) in [("", ""), ("token", id.as_str())] {
         let (token, invitation) = (token.to_owned(), invitation.to_owned());
-        let request = proto::IgnoreInvitationRequest { token, invitation };
+        let request = proto::IgnoreInvitationRequest { token, invitation, ..Default::default() };
         assert_eq!(violations(&as_ann.identity.ignore_invitation(request).await.expect_err("refused")), ["token"]);
     }
 }

@@ -149,7 +149,7 @@ impl Actor<'_> {
                 manager.users.remove_member(request).await.map(drop)
             }
             1 => {
-                let request = proto::LeaveAccountRequest { account };
+                let request = proto::LeaveAccountRequest { account, ..Default::default() };
                 self.somebody().await.identity.leave_account(request).await.map(drop)
             }
             2 | 3 => {

@@ -177,9 +177,11 @@ async fn of_answers(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> 
             let (_, invitation) = stage.invitation_of(invited).await;
             proto::IgnoreInvitationRequest { invitation, ..Default::default() }.encode_to_vec()
         }
-        ((_, ""), Some(person)) => proto::LeaveAccountRequest { account: stage.account_of(person).await }.encode_to_vec(),
-        ((_, ""), None) => proto::LeaveAccountRequest { account: acme() }.encode_to_vec(),
-        _ => proto::LeaveAccountRequest { account: stage.fresh() }.encode_to_vec(),
+        ((_, ""), Some(person)) => {
+            proto::LeaveAccountRequest { account: stage.account_of(person).await, ..Default::default() }.encode_to_vec()
+        }
+        ((_, ""), None) => proto::LeaveAccountRequest { account: acme(), ..Default::default() }.encode_to_vec(),
+        _ => proto::LeaveAccountRequest { account: stage.fresh(), ..Default::default() }.encode_to_vec(),
     }
 }
 

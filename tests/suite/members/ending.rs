@@ -44,7 +44,7 @@ async fn whoever_left_is_out_at_once_and_an_account_that_is_not_theirs_is_like_n
     as_bob.leave().await.expect("left");
     assert_eq!(reason(&as_bob.member(&bob.id).await.expect_err("refused")), "ACCESS_DENIED");
     let again = as_bob.leave().await.expect_err("refused");
-    let request = proto::LeaveAccountRequest { account: "nowhere".to_owned() };
+    let request = proto::LeaveAccountRequest { account: "nowhere".to_owned(), ..Default::default() };
     let unknown = as_bob.identity.leave_account(request).await.expect_err("refused");
     assert_eq!((again.code(), again.message()), (unknown.code(), unknown.message()));
     assert_eq!(reason(&again), "ACCESS_DENIED");
