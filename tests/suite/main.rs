@@ -6,6 +6,7 @@ mod client;
 mod edition;
 mod history;
 mod invitations;
+mod mailbox;
 mod matrix;
 mod members;
 mod reasons;
