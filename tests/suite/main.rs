@@ -9,6 +9,7 @@ mod directory;
 mod edition;
 mod history;
 mod invitations;
+mod mailbox;
 mod matrix;
 mod members;
 mod queries;

@@ -6,11 +6,13 @@ use user_management::proto;
 
 use crate::acme::ACME;
 use crate::client::{metadata, reason, violations};
-use crate::site::{PASSWORD, Site, token_of};
+use crate::mailbox::token_of;
+use crate::site::{PASSWORD, Site};
 
 const EMAIL: &str = "ann@acme.test";
 
 async fn sign_up(site: &Site, password: &str, name: &str) {
+    site.mails_settled().await;
     let (email, password, display_name) = (EMAIL.to_owned(), password.to_owned(), name.to_owned());
     let request = proto::SignUpRequest { email, password, display_name };
     site.nobody().await.identity.sign_up(request).await.expect("anybody may sign up");

@@ -1,9 +1,8 @@
 //! A running service to test against: the real server on free ports, a real SQLite file, mail as files, a clock that is set.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -30,6 +29,8 @@ pub(crate) struct Site {
     settings: String,
     /// The clock that the service reads.
     pub(crate) clock: Clock,
+    /// Mails that were seen, in the order in which they came.
+    pub(crate) mails: Mutex<Vec<PathBuf>>,
 }
 
 struct Running {
@@ -59,7 +60,8 @@ impl Site {
     /// Starts a service with more settings (TOML, top-level keys first).
     pub(crate) async fn with(settings: &str) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
-        let mut site = Self { dir, running: None, settings: settings.to_owned(), clock: Clock::set_to(BEGINNING) };
+        let mut site =
+            Self { dir, running: None, settings: settings.to_owned(), clock: Clock::set_to(BEGINNING), mails: Mutex::default() };
         site.run().await;
         site
     }
@@ -174,6 +176,7 @@ impl Site {
 
     /// Signs somebody up and confirms their address.
     pub(crate) async fn confirmed(&self, email: &str) -> proto::User {
+        self.mails_settled().await;
         let mut nobody = self.nobody().await;
         let name = email.split('@').next().unwrap_or("Somebody").to_owned();
         let request = proto::SignUpRequest { email: email.to_owned(), password: PASSWORD.to_owned(), display_name: name };
@@ -200,6 +203,7 @@ impl Site {
         privilege: proto::Privilege,
         roles: &[proto::Role],
     ) -> (proto::Invitation, String) {
+        self.mails_settled().await;
         let request = proto::InviteUserRequest {
             account: account.to_owned(),
             email: email.to_owned(),
@@ -238,50 +242,6 @@ impl Site {
         let answer = self.operator().await.operations.create_service(request).await.expect("the service is created");
         answer.into_inner().token
     }
-
-    /// The token of the newest mail to an address, once everything that is owed was sent.
-    pub(crate) async fn mailed_token(&self, email: &str) -> String {
-        self.mails_settled().await;
-        self.mails_to(email).last().and_then(|mail| token_of(mail)).unwrap_or_else(|| panic!("no mail to {email} has a token"))
-    }
-
-    /// The mails to an address, oldest first.
-    pub(crate) fn mails_to(&self, email: &str) -> Vec<String> {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(self.mail_dir())
-            .map(|entries| entries.map(|entry| entry.expect("an entry").path()).collect())
-            .unwrap_or_default();
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
-        // the clock of a test stands still, so the names don't say which is newer
-        files.sort_by_key(|path| path.metadata().and_then(|found| found.modified()).expect("a mail's time"));
-        let mails = files.iter().map(|path| std::fs::read_to_string(path).expect("a mail"));
-        let header = format!("\r\nto: {}\r\n", email.to_lowercase());
-        mails.filter(|mail| mail.to_lowercase().contains(&header)).collect()
-    }
-
-    /// Waits until no mail is due any more.
-    pub(crate) async fn mails_settled(&self) {
-        let mut operator = self.operator().await;
-        let open = vec![proto::DeliveryState::Queued.into(), proto::DeliveryState::Sending.into()];
-        for _ in 0..1000 {
-            let request = proto::ListMailRequest { states: open.clone(), ..Default::default() };
-            let mails = operator.operations.list_mail(request).await.expect("the operator may list mail").into_inner().mails;
-            let now = self.clock.now().as_micros() / 1_000_000;
-            let due = |mail: &proto::Mail| {
-                mail.state() == proto::DeliveryState::Sending || mail.next_attempt_time.is_some_and(|time| time.seconds <= now)
-            };
-            if !mails.iter().any(due) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("a mail stayed due");
-    }
-}
-
-/// The token that stands on its own line in the text of a mail.
-pub(crate) fn token_of(mail: &str) -> Option<String> {
-    let alone = |line: &&str| line.len() == 71 && line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    mail.lines().find(alone).map(str::to_owned)
 }
 
 /// A new connection over a Unix socket.
