@@ -121,6 +121,9 @@ impl App {
                 }
             })
         };
+        // what may fail comes before the edition is recorded
+        let passwords = Passwords::new(config.password)?;
+        let (renderer, transport) = (renderer(config)?, transport(config)?);
         let store = opened.start(clock.clone(), tuning, on_commit).await?;
         record_edition(&store, recorded, Recorded { edition, ..present }).await?;
         Ok(Arc::new(Self {
@@ -131,10 +134,10 @@ impl App {
             session: config.session,
             invitation_lifetime: config.invitation_lifetime,
             operator_uids: operator_uids(&config.grpc.operator_uids),
-            passwords: Passwords::new(config.password)?,
+            passwords,
             link_key,
-            renderer: renderer(config)?,
-            transport: transport(config)?,
+            renderer,
+            transport,
             mail_owed,
             mail_fault: Mutex::default(),
             started: clock.now(),
@@ -148,10 +151,11 @@ impl App {
         self.directory.snapshot()
     }
 
-    /// The moment, as operations see it.
+    /// The moment, as operations see it: the clock's, or the last event's if the clock went back behind it, so that a clock which was wrong
+    /// for a while prolongs nothing.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.now().max(self.directory.view().time())
     }
 
     /// The edition that the data is served as.

@@ -137,13 +137,13 @@ pub struct Limits {
     pub connections: usize,
     /// Calls at once on one connection.
     pub streams_per_connection: u32,
-    /// Size of one message in bytes, either way.
+    /// Size of one request in bytes.
     pub message_bytes: usize,
     /// From a connection to its TLS handshake and HTTP/2 preface; silent ones are closed then.
     pub handshake: Duration,
     /// From a call to its answer, or to the beginning of its stream.
     pub request: Duration,
-    /// From the signal to the end, whatever is still open.
+    /// From the signal until calls still open are cut off; the rest of the shutdown takes at most 3 s more.
     pub shutdown: Duration,
 }
 

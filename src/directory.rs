@@ -81,6 +81,11 @@ impl Session {
         Timestamp::from_micros(self.used.last.load(Ordering::Relaxed))
     }
 
+    /// Notes that its use up to a moment was written down.
+    pub fn written(&self, at: Timestamp) {
+        self.used.written.fetch_max(at.as_micros(), Ordering::Relaxed);
+    }
+
     /// Notes that it is used now.
     pub fn touch(&self, now: Timestamp) {
         self.used.last.fetch_max(now.as_micros(), Ordering::Relaxed);
@@ -113,6 +118,7 @@ impl Service {
 pub struct View {
     epoch: Epoch,
     seq: u64,
+    time: Timestamp,
     edition: Edition,
     accounts: OrdMap<AccountId, Account>,
     names: OrdMap<Arc<str>, AccountId>,
@@ -136,6 +142,12 @@ impl View {
     #[must_use]
     pub const fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// When the last event in it happened: the clock can't be right if it says less.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.time
     }
 
     /// The edition that the data is served as.
@@ -224,7 +236,7 @@ impl View {
     }
 
     fn apply(&mut self, event: &Event) {
-        self.seq = event.seq;
+        (self.seq, self.time) = (event.seq, event.time);
         match &event.change {
             Change::EditionSet(data) => (self.epoch, self.edition) = (data.epoch, data.edition),
             Change::AccountCreated(state) | Change::AccountUpdated(state) => {
@@ -342,14 +354,13 @@ impl Directory {
         self.present.store(Arc::new(next));
     }
 
-    /// Takes the sessions that were used since this was last asked, with when.
+    /// The sessions that were used since that was last written down, with when.
     #[must_use]
-    pub fn take_used(&self) -> Vec<(SessionId, Timestamp)> {
+    pub fn used(&self) -> Vec<(Session, Timestamp)> {
         let view = self.snapshot();
         let used = view.sessions.values().filter_map(|session| {
             let last = session.used.last.load(Ordering::Relaxed);
-            let before = session.used.written.swap(last, Ordering::Relaxed);
-            (last > before).then_some((session.id, Timestamp::from_micros(last)))
+            (last > session.used.written.load(Ordering::Relaxed)).then(|| (session.clone(), Timestamp::from_micros(last)))
         });
         used.collect()
     }

@@ -4,7 +4,9 @@
 //! [`Service::run`].
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
@@ -16,6 +18,9 @@ use crate::domain::clock::Clock;
 use crate::server::health::Health;
 use crate::server::{Addresses, Server, ServerError};
 use crate::store::Tuning;
+
+/// What the mail under way, and then the storage, get at a shutdown even if calls used up its time.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// Why the service can't start, or went down without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +87,21 @@ impl Service {
                 health.set_store(false);
             });
         }
-        let served = self.server.run(shutdown).await;
+        // the background stops with the signal, beside the calls that drain, and all share one deadline
+        let end = OnceLock::new();
+        let signalled = async {
+            shutdown.await;
+            stop.cancel();
+            let _ = end.set(Instant::now() + self.limits.shutdown);
+        };
+        let served = self.server.run(signalled).await;
         stop.cancel();
         background.close();
-        if tokio::time::timeout(self.limits.shutdown, background.wait()).await.is_err() {
+        let end = (*end.get_or_init(Instant::now)).max(Instant::now() + LEAST);
+        if tokio::time::timeout_at(end, background.wait()).await.is_err() {
             warn!("a mail was still being handed to the relay; it is tried again after the next start");
         }
-        if tokio::time::timeout(self.limits.shutdown, self.app.close()).await.is_err() {
+        if tokio::time::timeout_at(end + LEAST, self.app.close()).await.is_err() {
             warn!("the storage didn't end in time; what was answered is on the disk");
         }
         Ok(served?)

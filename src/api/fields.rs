@@ -62,7 +62,7 @@ impl Fields {
     }
 
     pub(super) fn user(&mut self, text: &str) -> Option<UserRef> {
-        let user = if text.starts_with(crate::domain::id::UserId::PREFIX) {
+        let user = if text.starts_with(crate::domain::id::UserId::PREFIX) && !text.contains('@') {
             text.parse().map(UserRef::Id).map_err(|error| error.to_string())
         } else {
             let wrong = |_| "must be a user's id, usr_…, or an email address";

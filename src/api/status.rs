@@ -9,6 +9,7 @@ use tracing::{error, warn};
 
 use crate::domain::error::{Error, Takes, chain};
 use crate::domain::id::TraceId;
+use crate::domain::permission::PermissionSet;
 use crate::domain::role::Role;
 use crate::proto::ErrorReason;
 
@@ -135,20 +136,20 @@ fn tell(error: &Error) -> Told {
         }
         Error::RoleOffInEdition { roles, edition } => Told::new(FailedPrecondition, Reason::RoleOffInEdition)
             .with("roles", &roles.iter().map(role_name).collect::<Vec<_>>().join(","))
-            .with("edition", edition.as_str())
+            .with("edition", &format!("EDITION_{}", edition.as_str().to_uppercase()))
             .precondition(edition.as_str(), error),
         Error::RolesWiden(gained) => {
-            Told::new(FailedPrecondition, Reason::RolesWiden).with("gained", gained).precondition("roles", error)
+            Told::new(FailedPrecondition, Reason::RolesWiden).with("gained", &permissions(*gained)).precondition("roles", error)
         }
         Error::SelfGrant(gained) => {
-            Told::new(FailedPrecondition, Reason::SelfGrant).with("gained", gained).precondition("user", error)
+            Told::new(FailedPrecondition, Reason::SelfGrant).with("gained", &permissions(*gained)).precondition("user", error)
         }
         Error::AccountClosed(name) => {
             Told::new(FailedPrecondition, Reason::AccountClosed).with("account", name).precondition(name, error)
         }
         Error::InvitationAnswered(id, state) => Told::new(FailedPrecondition, Reason::InvitationAnswered)
             .with("invitation", id)
-            .with("state", state.as_str())
+            .with("state", &format!("INVITATION_STATE_{}", state.as_str()))
             .precondition(id, error),
         Error::InvitationWithdrawn(id) => {
             Told::new(FailedPrecondition, Reason::InvitationWithdrawn).with("invitation", id).precondition(id, error)
@@ -158,7 +159,7 @@ fn tell(error: &Error) -> Told {
         }
         Error::InvitationHeld(id, held) => Told::new(FailedPrecondition, Reason::InvitationHeld)
             .with("invitation", id)
-            .with("held_reason", held.as_str())
+            .with("held_reason", &format!("HELD_REASON_{}", held.as_str()))
             .precondition(id, error),
         Error::LinkExpired => Told::new(FailedPrecondition, Reason::LinkExpired).precondition("token", error),
         Error::PasswordMismatch { attempts_left } => Told::new(FailedPrecondition, Reason::PasswordMismatch)
@@ -166,9 +167,10 @@ fn tell(error: &Error) -> Told {
             .precondition("password", error),
         Error::SignUpClosed => Told::new(FailedPrecondition, Reason::SignUpClosed).precondition("email", error),
         Error::LoginExists => Told::new(FailedPrecondition, Reason::LoginExists).precondition("email", error),
-        Error::MailNotRetryable(id, state) => {
-            Told::new(FailedPrecondition, Reason::MailNotRetryable).with("mail", id).with("state", *state).precondition(id, error)
-        }
+        Error::MailNotRetryable(id, state) => Told::new(FailedPrecondition, Reason::MailNotRetryable)
+            .with("mail", id)
+            .with("state", &format!("DELIVERY_STATE_{state}"))
+            .precondition(id, error),
 
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),
 
@@ -177,6 +179,10 @@ fn tell(error: &Error) -> Told {
         Error::Storage(_) => Told::new(Unavailable, Reason::StorageUnavailable).retry(Duration::from_secs(1)),
         Error::Internal(_) => Told::new(Internal, Reason::Internal),
     }
+}
+
+fn permissions(set: PermissionSet) -> String {
+    set.iter().map(|permission| format!("PERMISSION_{}", permission.as_str())).collect::<Vec<_>>().join(",")
 }
 
 const fn role_name(role: Role) -> &'static str {

@@ -151,7 +151,7 @@ impl App {
     /// Judges credentials.
     pub fn caller(&self, credentials: &Credentials) -> Result<Caller, Error> {
         let view = self.directory.view();
-        let now = self.clock.now();
+        let now = self.now();
         let who = match &credentials.authorization[..] {
             [] => self.without_bearer(&view, credentials, now),
             [header] => self.bearer(&view, header.expose_secret(), now)?,
@@ -223,7 +223,7 @@ fn act_as(view: &View, who: Who, headers: &[String]) -> Result<Who, Error> {
         Who::Service(calling) if calling.scopes.contains(Scope::UsersActAs) => calling,
         _ => return Err(Error::ActAsInvalid("only a service with scope users.act_as may send it")),
     };
-    let user = if header.starts_with(UserId::PREFIX) {
+    let user = if header.starts_with(UserId::PREFIX) && !header.contains('@') {
         let id: UserId = header.parse().map_err(|_| Error::ActAsInvalid("it is neither a user's id nor an address"))?;
         Some(id).filter(|id| view.user(*id).is_some())
     } else {

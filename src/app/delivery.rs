@@ -1,13 +1,15 @@
 //! The delivery worker: takes the mail that is due first, decides what goes, sends it, and writes down how that ended.
 //!
-//! A mail is in flight, in the database, before it is handed to the relay, and its bytes and Message-ID are the same in every attempt: a crash
-//! after the relay took it repeats a mail that can be told from a new one, and loses none. No RPC ever waits for this.
+//! A mail is in flight, in the database, before it is handed to the relay, and its Message-ID is the same in every attempt: a crash after the
+//! relay took it repeats a mail that can be told from a new one, and loses none. No RPC ever waits for this.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::App;
 use super::server_origin;
@@ -39,9 +41,13 @@ const LOOK: Duration = Duration::from_mins(1);
 /// Open sign-ups whose links one mail brings.
 const LINKS: i64 = 5;
 
+/// How long a relay may put a mail off before it counts as refused (RFC 5321, 4.5.4.1).
+const GIVE_UP: Duration = Duration::from_hours(5 * 24);
+
 /// What is to be done with a mail.
 enum Decision {
-    Send(Letter),
+    /// Send this to that address: the one that is stored with what the letter is about, not the one that a stranger typed.
+    Send(Letter, String),
     Drop(&'static str),
 }
 
@@ -52,10 +58,15 @@ impl App {
             warn!(%error, "mails in flight at the last stop couldn't be resumed yet");
         }
         while !stop.is_cancelled() {
-            let wait = match self.deliver_next().await {
-                Ok(true) => continue,
-                Ok(false) => self.until_next().await,
-                Err(error) => {
+            // a panic is one mail's: it stays in flight until its lease is over, and the others go on
+            let wait = match AssertUnwindSafe(self.deliver_next()).catch_unwind().await {
+                Err(_) => {
+                    error!("delivering a mail panicked");
+                    FIRST_WAIT
+                }
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => self.until_next().await,
+                Ok(Err(error)) => {
                     warn!(error = %chain(&error), "the mail queue can't be worked on at present");
                     FIRST_WAIT
                 }
@@ -82,21 +93,23 @@ impl App {
         };
         let (state, reply, due) = match self.decide(&mail).await {
             Ok(Decision::Drop(why)) => (State::Dropped, why.to_owned(), self.now()),
-            Ok(Decision::Send(letter)) => self.attempt(&mail, &letter).await,
+            Ok(Decision::Send(letter, to)) => self.attempt(&mail, &letter, &to).await,
             Err(error) => {
                 warn!(mail.id = %mail.id, error = %chain(&error), "what to send couldn't be read");
                 (State::Queued, "a fault of the server; its log says which".to_owned(), self.now().plus(FIRST_WAIT))
             }
         };
-        info!(mail.id = %mail.id, state = state.as_str(), attempts = mail.delivery.attempts, reply, "mail attempted");
+        info!(mail.id = %mail.id, state = state.as_str(), attempts = mail.delivery.attempts, "mail attempted");
+        // a reply may quote the address
+        debug!(mail.id = %mail.id, reply, "what the relay said");
         let id = mail.id;
         self.store.write(server_origin(), async move |tx| mails::settle(tx, id, state, &reply, due).await).await?;
         Ok(true)
     }
 
-    async fn attempt(&self, mail: &Mail, letter: &Letter) -> (State, String, Timestamp) {
+    async fn attempt(&self, mail: &Mail, letter: &Letter, to: &str) -> (State, String, Timestamp) {
         let now = self.now();
-        let Ok(to) = Email::parse(&mail.recipient) else {
+        let Ok(to) = Email::parse(to) else {
             return (State::Failed, "the address can't be sent to".to_owned(), now);
         };
         let rendered = match self.renderer.render(letter, &to, &self.message_id(mail.id), mail.created) {
@@ -111,6 +124,7 @@ impl App {
         match outcome {
             Ok(reply) => (State::Sent, reply, now),
             Err(SendFault::Refused(reply)) => (State::Failed, reply, now),
+            Err(SendFault::Deferred(reply)) if now >= mail.created.plus(GIVE_UP) => (State::Failed, reply, now),
             Err(SendFault::Deferred(reply)) => (State::Queued, reply, later),
             Err(SendFault::Deployment(what)) => {
                 fault.clone_from(&what);
@@ -149,7 +163,7 @@ impl App {
             (None, Some(service)) => services::by_id(&mut connection, service).await?.map(|service| service.name),
             (None, None) => None,
         };
-        Ok(Decision::Send(Letter::Invitation {
+        let letter = Letter::Invitation {
             edition: self.edition,
             account: DisplayName::parse(&invitation.account_display_name).map_err(Error::internal)?,
             granted_by: granted_by.and_then(|name| DisplayName::parse(&name).ok()),
@@ -158,7 +172,8 @@ impl App {
             expires: invitation.expires,
             timezone: Timezone::parse(&invitation.account_timezone).unwrap_or_else(|_| Timezone::utc()),
             token: self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce),
-        }))
+        };
+        Ok(Decision::Send(letter, invitation.email))
     }
 
     /// Decides what follows a sign-up: nobody but the owner of the mailbox learns which it was.
@@ -173,7 +188,10 @@ impl App {
         if attempt.state != sign_ups::State::Open || attempt.expires <= self.now() {
             return Ok(Decision::Drop("the sign-up ended first"));
         }
-        Ok(Decision::Send(Letter::Confirmation(self.confirmation(&attempt))))
+        if self.signup() == Signup::Invited && !attempt.invited {
+            return Ok(Decision::Drop("the address had no invitation when it signed up"));
+        }
+        Ok(Decision::Send(Letter::Confirmation(self.confirmation(&attempt)), attempt.email))
     }
 
     async fn decide_again(&self, mail: &Mail) -> Result<Decision, Error> {
@@ -181,11 +199,15 @@ impl App {
         if let Some(decision) = self.unless_wanted(&mut connection, mail).await? {
             return Ok(decision);
         }
-        let attempts = sign_ups::open_of(&mut connection, mail.address, self.now(), LINKS).await?;
-        if attempts.is_empty() {
+        let mut attempts = sign_ups::open_of(&mut connection, mail.address, self.now(), LINKS).await?;
+        attempts.retain(|attempt| self.signup() != Signup::Invited || attempt.invited);
+        let Some(to) = attempts.last().map(|attempt| attempt.email.clone()) else {
             return Ok(Decision::Drop("the address has no open sign-up"));
-        }
-        Ok(Decision::Send(Letter::ConfirmationAgain(attempts.iter().rev().map(|attempt| self.confirmation(attempt)).collect())))
+        };
+        // where the case of a mailbox matters, each spelling is somebody else's
+        attempts.retain(|attempt| attempt.email == to);
+        let links = attempts.iter().rev().map(|attempt| self.confirmation(attempt)).collect();
+        Ok(Decision::Send(Letter::ConfirmationAgain(links), to))
     }
 
     /// What to do instead of sending links that confirm an address; none if they are wanted.
@@ -194,8 +216,13 @@ impl App {
         connection: &mut sqlx::sqlite::SqliteConnection,
         mail: &Mail,
     ) -> Result<Option<Decision>, Error> {
-        if users::by_address(connection, mail.address).await?.is_some() {
-            return Ok(Some(Decision::Send(Letter::LoginExists)));
+        if let Some(user) = users::by_address(connection, mail.address).await? {
+            let since = user.created > mail.created;
+            return Ok(Some(if since {
+                Decision::Drop("the address was confirmed first")
+            } else {
+                Decision::Send(Letter::LoginExists, user.email)
+            }));
         }
         let wanted = match self.signup() {
             Signup::Open => true,

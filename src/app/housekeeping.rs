@@ -36,12 +36,14 @@ impl App {
 
     /// Writes down when sessions were last used.
     pub(super) async fn flush_sessions(&self) {
-        let used = self.directory.take_used();
+        let used = self.directory.used();
         if used.is_empty() {
             return;
         }
-        if let Err(error) = self.store.write(server_origin(), async move |tx| sessions::touch(tx, &used).await).await {
-            warn!(%error, "the use of sessions couldn't be written down");
+        let rows: Vec<_> = used.iter().map(|(session, at)| (session.id, *at)).collect();
+        match self.store.write(server_origin(), async move |tx| sessions::touch(tx, &rows).await).await {
+            Ok(()) => used.iter().for_each(|(session, at)| session.written(*at)),
+            Err(error) => warn!(%error, "the use of sessions couldn't be written down; it is tried again"),
         }
     }
 

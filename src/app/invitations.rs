@@ -72,10 +72,14 @@ impl App {
         self.check_roles(grant.roles)?;
         let account = open_account(tx, account).await?;
         let address = addresses::mention(tx, email).await?;
-        if let Some(user) = users::by_address(tx.sql(), address).await?
-            && members::find(tx.sql(), account.id, user.id).await?.is_some()
-        {
-            return Err(Error::MemberExists(user.id));
+        if let Some(user) = users::by_address(tx.sql(), address).await? {
+            if members::find(tx.sql(), account.id, user.id).await?.is_some() {
+                return Err(Error::MemberExists(user.id));
+            }
+            // a super-admin would make a membership of the mark, which outlives it
+            if manager.is_oneself(user.id) {
+                return Err(Error::SelfGrant(grant.permissions(self.edition)));
+            }
         }
         let unanswered = invitations::unanswered(tx.sql(), account.id, address).await?;
         let now = tx.now();

@@ -45,6 +45,7 @@ impl App {
             .write(caller.anonymous_origin(), async move |tx| {
                 let now = tx.now();
                 let address = addresses::mention(tx, &email).await?;
+                let invited = invitations::any_open(tx.sql(), address, now).await?;
                 let attempt = SignUp {
                     id: SignUpId::new(now, tx.random()?),
                     address,
@@ -52,6 +53,7 @@ impl App {
                     display_name: display_name.as_str().to_owned(),
                     password: hash,
                     nonce: tx.random()?,
+                    invited,
                     state: State::Open,
                     tries: 0,
                     user: None,
@@ -86,34 +88,33 @@ impl App {
         let id = SignUpId::from_bytes(token.object());
         let attempt = sign_ups::by_id(&mut *self.store.read().await?, id).await?;
         let attempt = attempt.filter(|attempt| token.is_of(&self.link_key, &attempt.nonce)).ok_or(Error::LinkInvalid)?;
-        if let Some(user) = attempt.user {
-            return self.confirmed_before(attempt, user, password).await;
-        }
-        if attempt.state != State::Open || attempt.expires <= self.now() {
+        let ended = match attempt.state {
+            State::Open => attempt.expires <= self.now(),
+            State::Confirmed => false,
+            State::Ended => true,
+        };
+        if ended {
             return Err(Error::LinkExpired);
         }
         let origin = caller.anonymous_origin();
         let tries = self.store.write(origin.clone(), async move |tx| sign_ups::take_try(tx, id, TRIES).await).await?;
-        let Some(tries) = tries else {
-            // the same link confirmed twice at once, and the other was first
-            let attempt = sign_ups::by_id(&mut *self.store.read().await?, id).await?.ok_or(Error::LinkExpired)?;
-            let user = attempt.user.ok_or(Error::LinkExpired)?;
-            return self.confirmed_before(attempt, user, password).await;
-        };
-        if !self.passwords.matches(password, Some(attempt.password.clone())).await? {
-            let attempts_left = u32::try_from(TRIES - tries).unwrap_or(0);
-            return Err(if attempts_left == 0 { Error::LinkExpired } else { Error::PasswordMismatch { attempts_left } });
+        let tries = tries.ok_or(Error::LinkExpired)?;
+        let matches = self.passwords.matches(password, Some(attempt.password.clone())).await;
+        match matches {
+            // a spent link is nothing to try passwords at
+            Ok(false) if tries >= TRIES || attempt.state == State::Confirmed => {
+                self.store.write(origin, async move |tx| sign_ups::end(tx, id).await).await?;
+                return Err(Error::LinkExpired);
+            }
+            Ok(false) => return Err(Error::PasswordMismatch { attempts_left: u32::try_from(TRIES - tries).unwrap_or(0) }),
+            // five *wrong* passwords end a link: one that matched, or that nobody had time to compare, isn't one
+            Ok(true) | Err(_) => {
+                self.store.write(origin.clone(), async move |tx| sign_ups::give_back_try(tx, id).await).await?;
+            }
         }
+        matches?;
         let signup = self.signup;
         self.store.write(origin, async move |tx| confirm(tx, signup, &attempt).await).await
-    }
-
-    async fn confirmed_before(&self, attempt: SignUp, user: UserId, password: Password) -> Result<User, Error> {
-        if !self.passwords.matches(password, Some(attempt.password)).await? {
-            return Err(Error::LinkExpired);
-        }
-        let user = users::by_id(&mut *self.store.read().await?, user).await?;
-        user.ok_or_else(|| Error::internal("a confirmed user isn't in the store"))
     }
 
     /// Whether an address may sign up now.
@@ -130,7 +131,7 @@ async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, 
     }
     match signup {
         Signup::Open => {}
-        Signup::Invited if invitations::any_open(tx.sql(), attempt.address, now).await? => {}
+        Signup::Invited if attempt.invited && invitations::any_open(tx.sql(), attempt.address, now).await? => {}
         Signup::Invited | Signup::Closed => return Err(Error::SignUpClosed),
     }
     let user = User {

@@ -23,10 +23,14 @@ const MEMBER: usize = 32 + 1 + 2;
 impl Directory {
     /// Reads everything that checks need, members in one row for each account: a statement's row costs more than its content.
     pub async fn load(connection: &mut SqliteConnection, recorded: Recorded) -> Result<Self, Error> {
-        let last = sqlx::query!(r#"select coalesce(max(seq), 0) as "seq!: i64" from events"#).fetch_one(&mut *connection).await?;
+        let last = sqlx::query!(r#"select seq, time as "time: Timestamp" from events order by seq desc limit 1"#)
+            .fetch_optional(&mut *connection)
+            .await?;
+        let (seq, time) = last.map_or((0, Timestamp::from_micros(i64::MIN)), |last| (last.seq, last.time));
         let mut view = View {
             epoch: recorded.epoch,
-            seq: u64::try_from(last.seq).map_err(Error::internal)?,
+            seq: u64::try_from(seq).map_err(Error::internal)?,
+            time,
             edition: recorded.edition,
             accounts: OrdMap::new(),
             names: OrdMap::new(),

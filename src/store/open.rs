@@ -133,11 +133,17 @@ pub(super) async fn prepare(directory: &DataDir) -> Result<bool, OpenError> {
     }
     if present > 0 && present < newest {
         let copy = directory.path.join(format!("before-schema-{newest}.db"));
-        let name = copy.to_string_lossy().into_owned();
         if !copy.exists() {
+            // written beside, and there under its name only once it is whole
+            let part = copy.with_extension("part");
+            let failed = |error| OpenError::Directory(directory.path.clone(), error);
+            let _ = fs::remove_file(&part);
+            let name = part.to_string_lossy().into_owned();
             sqlx::query("vacuum into ?").bind(name).execute(&mut connection).await.map_err(database)?;
-            fs::set_permissions(&copy, fs::Permissions::from_mode(0o600))
-                .map_err(|error| OpenError::Directory(directory.path.clone(), error))?;
+            fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+            File::open(&part).and_then(|file| file.sync_all()).map_err(failed)?;
+            fs::rename(&part, &copy).map_err(failed)?;
+            File::open(&directory.path).and_then(|directory| directory.sync_all()).map_err(failed)?;
         }
     }
     MIGRATIONS.run(&mut connection).await.map_err(|error| OpenError::Migration(file.clone(), error))?;

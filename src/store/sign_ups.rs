@@ -44,6 +44,8 @@ pub struct SignUp {
     pub password: String,
     /// What makes its link.
     pub nonce: Nonce,
+    /// Whether the address had an open invitation then.
+    pub invited: bool,
     /// Where it stands, apart from the clock.
     pub state: State,
     /// How many passwords were tried at its link.
@@ -66,6 +68,7 @@ macro_rules! sign_up {
             display_name: row.display_name,
             password: row.password,
             nonce: row.nonce.try_into().map_err(|_| Error::internal("a nonce has another length"))?,
+            invited: row.invited,
             state: State::of(row.state),
             tries: row.tries,
             user: row.user,
@@ -79,13 +82,15 @@ macro_rules! sign_up {
 pub async fn insert(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Error> {
     let nonce = &sign_up.nonce[..];
     sqlx::query!(
-        "insert into sign_ups (id, address, email, display_name, password, nonce, created, expires) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into sign_ups (id, address, email, display_name, password, nonce, invited, created, expires)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         sign_up.id,
         sign_up.address,
         sign_up.email,
         sign_up.display_name,
         sign_up.password,
         nonce,
+        sign_up.invited,
         sign_up.created,
         sign_up.expires
     )
@@ -97,7 +102,7 @@ pub async fn insert(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Error> {
 /// The sign-up of an id.
 pub async fn by_id(connection: &mut SqliteConnection, id: SignUpId) -> Result<Option<SignUp>, Error> {
     let row = sqlx::query!(
-        r#"select id as "id: SignUpId", address as "address: AddressId", email, display_name, password, nonce, state, tries,
+        r#"select id as "id: SignUpId", address as "address: AddressId", email, display_name, password, nonce, invited as "invited: bool", state, tries,
                   user as "user: UserId", created as "created: Timestamp", expires as "expires: Timestamp"
              from sign_ups where id = ?"#,
         id
@@ -115,7 +120,7 @@ pub async fn open_of(
     limit: i64,
 ) -> Result<Vec<SignUp>, Error> {
     let rows = sqlx::query!(
-        r#"select id as "id: SignUpId", address as "address: AddressId", email, display_name, password, nonce, state, tries,
+        r#"select id as "id: SignUpId", address as "address: AddressId", email, display_name, password, nonce, invited as "invited: bool", state, tries,
                   user as "user: UserId", created as "created: Timestamp", expires as "expires: Timestamp"
              from sign_ups where address = ? and state = 1 and expires > ? order by id desc limit ?"#,
         address,
@@ -139,17 +144,29 @@ pub async fn confirm(tx: &mut Tx, sign_up: &SignUp, user: UserId) -> Result<bool
     Ok(true)
 }
 
-/// Counts a try at an open link before its password is checked, so that tries at once can't be more than are allowed; answers how
-/// many there were with this one, or none if the link has ended.
+/// Counts a try at a link before its password is checked, so that tries at once can't be more than are allowed; answers how many there were
+/// with this one, or none if the link has ended.
 pub async fn take_try(tx: &mut Tx, sign_up: SignUpId, allowed: i64) -> Result<Option<i64>, Error> {
     let row = sqlx::query!(
-        "update sign_ups set tries = tries + 1 where id = ? and state = 1 and tries < ? returning tries",
+        "update sign_ups set tries = tries + 1 where id = ? and state in (1, 2) and tries < ? returning tries",
         sign_up,
         allowed
     )
     .fetch_optional(tx.sql())
     .await?;
     Ok(row.map(|row| row.tries))
+}
+
+/// Gives a try back that turned out to be no wrong password.
+pub async fn give_back_try(tx: &mut Tx, sign_up: SignUpId) -> Result<(), Error> {
+    sqlx::query!("update sign_ups set tries = tries - 1 where id = ? and tries > 0", sign_up).execute(tx.sql()).await?;
+    Ok(())
+}
+
+/// Ends an open link.
+pub async fn end(tx: &mut Tx, sign_up: SignUpId) -> Result<(), Error> {
+    sqlx::query!("update sign_ups set state = 3 where id = ? and state = 1", sign_up).execute(tx.sql()).await?;
+    Ok(())
 }
 
 /// Deletes sign-ups whose links ended before a moment, and their addresses if nothing else mentions them: what a stranger typed isn't kept.

@@ -218,3 +218,35 @@ async fn an_invitations_link_confirms_no_address() {
     assert_eq!(reason(&site.nobody().await.preview(&token).await.expect_err("refused")), "LINK_INVALID");
     assert_eq!(violations(&confirm(&site, "", "").await.expect_err("refused")), ["token", "password"]);
 }
+
+#[tokio::test]
+async fn a_password_that_was_right_is_not_counted_against_the_link() {
+    let site = Site::with("edition = \"inside\"\nsignup = \"invited\"").await;
+    site.account("acme").await;
+    let (invitation, _) = site.invited("acme", EMAIL, proto::Privilege::Normal, &[]).await;
+    let token = attempt(&site, PASSWORD, "Ann").await;
+    let mut operator = site.operator().await;
+    let id = invitation.id;
+    let withdraw = proto::WithdrawInvitationRequest { account: "acme".to_owned(), invitation: id, ..Default::default() };
+    operator.users.withdraw_invitation(withdraw).await.expect("withdrawn");
+    for _ in 0..7 {
+        assert_eq!(reason(&confirm(&site, &token, PASSWORD).await.expect_err("refused")), "SIGN_UP_CLOSED");
+    }
+    site.invited("acme", EMAIL, proto::Privilege::Normal, &[]).await;
+    confirm(&site, &token, PASSWORD).await.expect("invited again");
+}
+
+#[tokio::test]
+async fn who_signed_up_before_being_invited_signs_up_again() {
+    let site = Site::with("edition = \"inside\"\nsignup = \"invited\"").await;
+    site.account("acme").await;
+    sign_up(&site, PASSWORD, "Ann").await;
+    site.mails_settled().await;
+    site.invited("acme", EMAIL, proto::Privilege::Normal, &[]).await;
+    let request = proto::ResendConfirmationRequest { email: EMAIL.to_owned() };
+    site.nobody().await.identity.resend_confirmation(request).await.expect("the same answer");
+    site.mails_settled().await;
+    assert_eq!(site.mails_to(EMAIL).len(), 1, "the invitation alone: the attempt was nobody's who was asked in");
+    let token = attempt(&site, PASSWORD, "Ann").await;
+    confirm(&site, &token, PASSWORD).await.expect("confirmed");
+}

@@ -113,6 +113,8 @@ create table sign_ups (
     display_name text not null,
     password text not null,
     nonce blob not null check (length(nonce) = 16),
+    -- the address had an open invitation: what confirming takes where sign-up is by invitation
+    invited integer not null check (invited in (0, 1)),
     -- 1 open, 2 confirmed, 3 ended
     state integer not null default 1 check (state in (1, 2, 3)),
     -- how many passwords were tried at its link; counted before each is checked

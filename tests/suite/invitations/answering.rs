@@ -84,7 +84,10 @@ async fn accepting_works_by_token_and_by_id_and_again_for_the_same_person() {
     assert_eq!((second.user, second.roles), (bob.id, vec![Role::Alerts.into()]));
     assert_eq!(site.operator().await.invitation(&other.id).await.state(), InvitationState::Accepted);
     let refused = as_ann.ignore_named(&by_id.id).await.expect_err("refused");
-    assert_eq!((reason(&refused).as_str(), metadata(&refused, "state").as_str()), ("INVITATION_ANSWERED", "ACCEPTED"));
+    assert_eq!(
+        (reason(&refused).as_str(), metadata(&refused, "state").as_str()),
+        ("INVITATION_ANSWERED", "INVITATION_STATE_ACCEPTED")
+    );
 }
 
 #[tokio::test]
@@ -118,7 +121,10 @@ async fn ignoring_is_final_and_frees_the_address() {
     let first = as_ann.ignore_named(&invitation.id).await.expect("ignored");
     assert_eq!(as_ann.ignore_named(&invitation.id).await.expect("again"), first);
     let refused = as_ann.accept(&token).await.expect_err("refused");
-    assert_eq!((reason(&refused).as_str(), metadata(&refused, "state").as_str()), ("INVITATION_ANSWERED", "IGNORED"));
+    assert_eq!(
+        (reason(&refused).as_str(), metadata(&refused, "state").as_str()),
+        ("INVITATION_ANSWERED", "INVITATION_STATE_IGNORED")
+    );
     let mut operator = site.operator().await;
     assert!(operator.invited().await.is_empty() && operator.members().await.is_empty());
     operator.invite(&ann.email, Privilege::Normal, &[]).await.expect("the address is free");

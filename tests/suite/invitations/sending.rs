@@ -139,7 +139,7 @@ async fn what_was_answered_can_be_neither_sent_again_nor_taken_back() {
     site.bearer(&ann.token).await.accept_named(&accepted.id).await.expect("accepted");
     site.bearer(&bob.token).await.ignore_named(&ignored.id).await.expect("ignored");
     let mut operator = site.operator().await;
-    for (id, state) in [(&accepted.id, "ACCEPTED"), (&ignored.id, "IGNORED")] {
+    for (id, state) in [(&accepted.id, "INVITATION_STATE_ACCEPTED"), (&ignored.id, "INVITATION_STATE_IGNORED")] {
         let resent = operator.resend(id).await.expect_err("refused");
         let withdrawn = operator.withdraw(id).await.expect_err("refused");
         for refused in [resent, withdrawn] {

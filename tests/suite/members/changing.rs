@@ -120,7 +120,7 @@ async fn on_saas_dormant_roles_stay_unless_they_are_cleared_and_can_not_be_assig
     let refused = operator.assign(&bob.id, &[Role::Admin, Role::Alerts, Role::Data]).await.expect_err("refused");
     assert_eq!(reason(&refused), "ROLE_OFF_IN_EDITION");
     assert_eq!(metadata(&refused, "roles"), "ROLE_ALERTS,ROLE_DATA");
-    assert_eq!(metadata(&refused, "edition"), "saas");
+    assert_eq!(metadata(&refused, "edition"), "EDITION_SAAS");
     let assigned = operator.assign(&bob.id, &[]).await.expect("assigned");
     assert_eq!(effect(&assigned.effects), (vec![], vec![Permission::ManageUsers]));
     let member = assigned.member.expect("a member");
