@@ -9,8 +9,8 @@
 //! · option [32] client address (digest) · u8 door · [16] trace id · u16 kind · the state after, by kind · [32] hash of the event before
 //! ```
 //!
-//! An actor is one byte, 1 server, 2 anonymous, 3 operator and u32 uid, 4 user and [16] id, option [16] session, u8 1 if by an operator's
-//! right, 5 service and [16] id.
+//! An actor is one byte, 1 server, 2 anonymous, 3 operator and the uid (u32), 4 user and its id, an option of the session's id and one byte 1 if
+//! by an operator's right, 5 service and its id.
 //!
 //! The hash of an event is SHA-256 of these bytes; the first event stands on 32 zero bytes and names the epoch, which binds the chain to its
 //! data. A personal value (address, name, client
