@@ -1,0 +1,342 @@
+//! What things are like after a change, and how each is laid out in the canonical bytes.
+
+use super::bytes::{Reader, Writer};
+use super::{Malformed, Personal};
+use crate::domain::clock::Timestamp;
+use crate::domain::edition::Edition;
+use crate::domain::id::{AccountId, AddressId, Epoch, InvitationId, MailId, ServiceId, SessionId, UserId};
+use crate::domain::invitation::Stored;
+use crate::domain::policy::Standing;
+use crate::domain::privilege::Privilege;
+use crate::domain::role::RoleSet;
+use crate::domain::scope::ScopeSet;
+use crate::domain::token::TokenDigest;
+
+/// The data as a whole after a change: which history it is, and the edition that it is served as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataState {
+    /// Which history.
+    pub epoch: Epoch,
+    /// The edition.
+    pub edition: Edition,
+}
+
+impl DataState {
+    pub(super) fn write(self, to: &mut Writer) {
+        to.array(self.epoch.as_bytes());
+        to.u8(self.edition.code());
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let epoch = Epoch::from_bytes(from.array()?);
+        Ok(Self { epoch, edition: Edition::from_code(from.u8()?.into()).ok_or(Malformed)? })
+    }
+}
+
+/// A mail that somebody changed the fate of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailState {
+    /// Which.
+    pub mail: MailId,
+    /// The invitation whose link it carries.
+    pub invitation: Option<InvitationId>,
+}
+
+impl MailState {
+    pub(super) fn write(self, to: &mut Writer) {
+        to.array(self.mail.as_bytes());
+        to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mail = MailId::from_bytes(from.array()?);
+        Ok(Self { mail, invitation: from.option(|from| from.array().map(InvitationId::from_bytes))? })
+    }
+}
+
+/// An account after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// Which.
+    pub account: AccountId,
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub display_name: String,
+    /// Its time zone.
+    pub timezone: String,
+    /// Whether it is closed.
+    pub closed: bool,
+}
+
+impl AccountState {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.array(self.account.as_bytes());
+        to.text(&self.name);
+        to.text(&self.display_name);
+        to.text(&self.timezone);
+        to.u8(self.closed.into());
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            account: AccountId::from_bytes(from.array()?),
+            name: from.text()?,
+            display_name: from.text()?,
+            timezone: from.text()?,
+            closed: read_bool(from)?,
+        })
+    }
+}
+
+/// Who stands behind an invitation: who last created, edited or resent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grantor {
+    /// The user, if one granted or a service acted for one.
+    pub user: Option<UserId>,
+    /// The service, if one granted. Neither: the operator.
+    pub service: Option<ServiceId>,
+}
+
+/// An invitation after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvitationState {
+    /// Which.
+    pub invitation: InvitationId,
+    /// Into which account.
+    pub account: AccountId,
+    /// The invited address.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub email: Personal,
+    /// The column offered.
+    pub standing: Standing,
+    /// What is stored of its state.
+    pub state: Stored,
+    /// Who stands behind it.
+    pub grantor: Grantor,
+    /// When it expires.
+    pub expires: Option<Timestamp>,
+    /// How many mails were asked for.
+    pub send_count: u32,
+    /// Who answered it.
+    pub answered_by: Option<UserId>,
+}
+
+impl InvitationState {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.array(self.invitation.as_bytes());
+        to.array(self.account.as_bytes());
+        to.array(self.address.as_bytes());
+        to.personal(&self.email);
+        write_standing(to, self.standing);
+        to.u8(self.state.code());
+        to.option(self.grantor.user.as_ref(), |to, user| to.array(user.as_bytes()));
+        to.option(self.grantor.service.as_ref(), |to, service| to.array(service.as_bytes()));
+        to.option(self.expires.as_ref(), |to, time| write_time(to, *time));
+        to.u32(self.send_count);
+        to.option(self.answered_by.as_ref(), |to, user| to.array(user.as_bytes()));
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            invitation: InvitationId::from_bytes(from.array()?),
+            account: AccountId::from_bytes(from.array()?),
+            address: AddressId::from_bytes(from.array()?),
+            email: from.personal()?,
+            standing: read_standing(from)?,
+            state: Stored::from_code(from.u8()?.into()).ok_or(Malformed)?,
+            grantor: Grantor {
+                user: from.option(|from| from.array().map(UserId::from_bytes))?,
+                service: from.option(|from| from.array().map(ServiceId::from_bytes))?,
+            },
+            expires: from.option(read_time)?,
+            send_count: from.u32()?,
+            answered_by: from.option(|from| from.array().map(UserId::from_bytes))?,
+        })
+    }
+}
+
+/// A membership after a change; the kind says whether it still is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberState {
+    /// In which account.
+    pub account: AccountId,
+    /// Who.
+    pub user: UserId,
+    /// Where they stand, or last stood.
+    pub standing: Standing,
+    /// When they joined.
+    pub joined: Timestamp,
+    /// By which invitation.
+    pub invitation: Option<InvitationId>,
+}
+
+impl MemberState {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.array(self.account.as_bytes());
+        to.array(self.user.as_bytes());
+        write_standing(to, self.standing);
+        write_time(to, self.joined);
+        to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            account: AccountId::from_bytes(from.array()?),
+            user: UserId::from_bytes(from.array()?),
+            standing: read_standing(from)?,
+            joined: read_time(from)?,
+            invitation: from.option(|from| from.array().map(InvitationId::from_bytes))?,
+        })
+    }
+}
+
+/// A user after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserState {
+    /// Who.
+    pub user: UserId,
+    /// Their confirmed address.
+    pub address: AddressId,
+    /// The address as it was typed.
+    pub email: Personal,
+    /// What they are called.
+    pub display_name: Personal,
+    /// Whether they may sign in and have permissions.
+    pub active: bool,
+    /// Whether they are judged as an Admin everywhere.
+    pub super_admin: bool,
+}
+
+impl UserState {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.array(self.user.as_bytes());
+        to.array(self.address.as_bytes());
+        to.personal(&self.email);
+        to.personal(&self.display_name);
+        to.u8(self.active.into());
+        to.u8(self.super_admin.into());
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            user: UserId::from_bytes(from.array()?),
+            address: AddressId::from_bytes(from.array()?),
+            email: from.personal()?,
+            display_name: from.personal()?,
+            active: read_bool(from)?,
+            super_admin: read_bool(from)?,
+        })
+    }
+}
+
+/// A session after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionState {
+    /// Which.
+    pub session: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// What its token is known by.
+    pub token: TokenDigest,
+    /// When the password was typed.
+    pub authenticated: Timestamp,
+    /// When it ends at the latest.
+    pub expires: Timestamp,
+}
+
+impl SessionState {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.array(self.session.as_bytes());
+        to.array(self.user.as_bytes());
+        to.array(self.token.as_bytes());
+        write_time(to, self.authenticated);
+        write_time(to, self.expires);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            session: SessionId::from_bytes(from.array()?),
+            user: UserId::from_bytes(from.array()?),
+            token: TokenDigest::from_bytes(from.array()?),
+            authenticated: read_time(from)?,
+            expires: read_time(from)?,
+        })
+    }
+}
+
+/// A service after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Which.
+    pub service: ServiceId,
+    /// Its name.
+    pub name: String,
+    /// What it may call.
+    pub scopes: ScopeSet,
+    /// The account that it is bound to.
+    pub account: Option<AccountId>,
+    /// What its token is known by, if it has one.
+    pub token: Option<TokenDigest>,
+    /// The name in its client certificate, if it has one.
+    pub certificate: Option<String>,
+    /// When it stops counting.
+    pub expires: Option<Timestamp>,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+impl ServiceState {
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.array(self.service.as_bytes());
+        to.text(&self.name);
+        to.u32(self.scopes.bits());
+        to.option(self.account.as_ref(), |to, account| to.array(account.as_bytes()));
+        to.option(self.token.as_ref(), |to, token| to.array(token.as_bytes()));
+        to.option(self.certificate.as_ref(), |to, name| to.text(name));
+        to.option(self.expires.as_ref(), |to, time| write_time(to, *time));
+        to.u8(self.revoked.into());
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            service: ServiceId::from_bytes(from.array()?),
+            name: from.text()?,
+            scopes: ScopeSet::from_bits(from.u32()?.into()).ok_or(Malformed)?,
+            account: from.option(|from| from.array().map(AccountId::from_bytes))?,
+            token: from.option(|from| from.array().map(TokenDigest::from_bytes))?,
+            certificate: from.option(Reader::text)?,
+            expires: from.option(read_time)?,
+            revoked: read_bool(from)?,
+        })
+    }
+}
+
+fn write_time(to: &mut Writer, time: Timestamp) {
+    to.i64(time.as_micros());
+}
+
+fn read_time(from: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
+    from.i64().map(Timestamp::from_micros)
+}
+
+pub(super) fn read_bool(from: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match from.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed),
+    }
+}
+
+fn write_standing(to: &mut Writer, standing: Standing) {
+    to.u8(standing.privilege.code());
+    to.u8(standing.roles.bits());
+}
+
+fn read_standing(from: &mut Reader<'_>) -> Result<Standing, Malformed> {
+    Ok(Standing {
+        privilege: Privilege::from_code(from.u8()?.into()).ok_or(Malformed)?,
+        roles: RoleSet::from_bits(from.u8()?.into()).ok_or(Malformed)?,
+    })
+}
