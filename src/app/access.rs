@@ -1,7 +1,6 @@
 //! The answers to "may this person do that?", from memory.
 
-use super::admission::is_operator;
-use super::caller::{Caller, Calling, Who};
+use super::caller::{Caller, Calling, SignedIn, Who};
 use super::{App, UserRef};
 use crate::directory::View;
 use crate::domain::error::{Error, Takes};
@@ -108,8 +107,7 @@ impl App {
         };
         let exact = match caller.who() {
             Who::Nobody => return Err(Error::CredentialsMissing),
-            _ if is_operator(caller) => true,
-            Who::Operator(_) => true,
+            Who::Operator(_) | Who::Person(SignedIn { operator: true, .. }) => true,
             Who::Person(person) => {
                 about_others(person.user)?;
                 false

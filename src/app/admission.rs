@@ -336,8 +336,7 @@ impl App {
     pub fn listing(&self, caller: &Caller) -> Result<Listing, Error> {
         match caller.who() {
             Who::Nobody => Err(Error::CredentialsMissing),
-            _ if is_operator(caller) => Ok(Listing::All),
-            Who::Operator(_) => Ok(Listing::All),
+            Who::Operator(_) | Who::Person(SignedIn { operator: true, .. }) => Ok(Listing::All),
             Who::Person(person) => Ok(Listing::Of(person.user)),
             Who::Service(calling) => {
                 if !calling.scopes.contains(Scope::UsersRead) {

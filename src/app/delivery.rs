@@ -26,7 +26,7 @@ use crate::store::mails::{self, Kind, Mail, State};
 use crate::store::sign_ups::{self, SignUp};
 use crate::store::{self, invitations, services, users};
 
-/// How long an attempt may be in flight before it counts as lost: longer than any conversation with a relay takes.
+/// How long an attempt may be in flight before it counts as lost. The one worker finishes an attempt before it takes the next.
 const LEASE: Duration = Duration::from_mins(15);
 
 /// The wait after the first attempt that failed; it doubles with each further one.
