@@ -9,10 +9,10 @@ use secrecy::SecretString;
 
 use super::App;
 use super::admission::{InPerson, Oneself};
-use super::invitations::{Shown, unanswered};
+use super::invitations::{Shown, end, unanswered};
 use super::members::{self, Changed, Outcome};
 use crate::domain::error::{Error, Takes};
-use crate::domain::event::{Change, InvitationState};
+use crate::domain::event::Change;
 use crate::domain::id::InvitationId;
 use crate::domain::invitation::{State, Stored};
 use crate::domain::name::Slug;
@@ -211,14 +211,4 @@ impl App {
 
 fn link(token: &SecretString) -> Result<LinkToken, Error> {
     LinkToken::parse(token).filter(|token| token.kind() == LinkKind::Invitation).ok_or(Error::LinkInvalid)
-}
-
-/// Ends an unanswered invitation and records how.
-async fn end(tx: &mut Tx, invitation: &mut Invitation, kind: fn(InvitationState) -> Change) -> Result<(), Error> {
-    invitation.version = tx.next_version();
-    if !invitations::end(tx, invitation).await? {
-        return Err(Error::internal("an invitation changed inside its own transaction"));
-    }
-    let state = invitation.event_state(tx)?;
-    tx.record(kind(state)).await.map(|_| ())
 }

@@ -7,8 +7,8 @@ use super::admission::{Admitted, allows};
 use super::page::{Page, PageRequest, Query};
 use crate::domain::email::Email;
 use crate::domain::error::Error;
-use crate::domain::event::Change;
-use crate::domain::id::{AccountId, InvitationId, MailId};
+use crate::domain::event::{Change, InvitationState};
+use crate::domain::id::{AccountId, InvitationId, MailId, UserId};
 use crate::domain::invitation::{Held, State, Stored, held};
 use crate::domain::name::Slug;
 use crate::domain::permission::Permission;
@@ -76,10 +76,7 @@ impl App {
             if members::find(tx.sql(), account.id, user.id).await?.is_some() {
                 return Err(Error::MemberExists(user.id));
             }
-            // a super-admin would make a membership of the mark, which outlives it
-            if manager.is_oneself(user.id) {
-                return Err(Error::SelfGrant(grant.permissions(self.edition)));
-            }
+            self.check_grantee(manager, user.id, grant)?;
         }
         let unanswered = invitations::unanswered(tx.sql(), account.id, address).await?;
         let now = tx.now();
@@ -147,33 +144,25 @@ impl App {
         etag: String,
         terms: Terms,
     ) -> Result<Shown, Error> {
-        let account = manager.account()?;
-        let app = Arc::clone(self);
-        let invitation = self
-            .store
-            .write(manager.origin(), async move |tx| {
-                manager.confirm(tx).await?;
-                once(tx, &terms, async |tx| {
-                    let mut invitation = load_in(tx, account, id).await?;
-                    app.check_etag(&etag, invitation.version)?;
-                    unanswered(&invitation)?;
-                    open_account(tx, account).await?;
-                    // whoever resends stands behind the grant, so it must be one that can be made now
-                    app.check_roles(invitation.roles)?;
-                    let mail = MailId::new(tx.now(), tx.random()?);
-                    app.grant_anew(tx, &mut invitation, &manager, mail)?;
-                    if !invitations::renew(tx, &invitation).await? {
-                        return Err(Error::internal("an invitation changed inside its own transaction"));
-                    }
-                    owe(tx, &invitation, mail).await?;
-                    let state = invitation.event_state(tx)?;
-                    tx.record(Change::InvitationResent(state)).await.map(|_| ())
-                })
-                .await?;
-                load(tx, id).await
-            })
-            .await?;
-        Ok(self.show(invitation))
+        self.change_invitation(manager, id, terms, async move |app, tx, manager, mut invitation| {
+            app.check_etag(&etag, invitation.version)?;
+            unanswered(&invitation)?;
+            open_account(tx, invitation.account).await?;
+            // whoever resends stands behind the grant, so it must be one that can be made now
+            app.check_roles(invitation.roles)?;
+            if let Some(user) = users::by_address(tx.sql(), invitation.address).await? {
+                app.check_grantee(manager, user.id, invitation.standing())?;
+            }
+            let mail = MailId::new(tx.now(), tx.random()?);
+            app.grant_anew(tx, &mut invitation, manager, mail)?;
+            if !invitations::renew(tx, &invitation).await? {
+                return Err(Error::internal("an invitation changed inside its own transaction"));
+            }
+            owe(tx, &invitation, mail).await?;
+            let state = invitation.event_state(tx)?;
+            tx.record(Change::InvitationResent(state)).await.map(|_| ())
+        })
+        .await
     }
 
     /// Takes back an unanswered invitation; doing it again changes nothing.
@@ -184,6 +173,29 @@ impl App {
         etag: String,
         terms: Terms,
     ) -> Result<Shown, Error> {
+        self.change_invitation(manager, id, terms, async move |app, tx, _, mut invitation| {
+            if invitation.state == Stored::Withdrawn {
+                return Ok(());
+            }
+            app.check_etag(&etag, invitation.version)?;
+            unanswered(&invitation)?;
+            invitation.state = Stored::Withdrawn;
+            end(tx, &mut invitation, Change::InvitationWithdrawn).await
+        })
+        .await
+    }
+
+    /// Changes an invitation of the manager's account and answers it as it is then.
+    async fn change_invitation<F>(
+        self: &Arc<Self>,
+        manager: Admitted,
+        id: InvitationId,
+        terms: Terms,
+        change: F,
+    ) -> Result<Shown, Error>
+    where
+        F: AsyncFnOnce(&Self, &mut Tx, &Admitted, Invitation) -> Result<(), Error> + Send + 'static,
+    {
         let account = manager.account()?;
         let app = Arc::clone(self);
         let invitation = self
@@ -191,25 +203,19 @@ impl App {
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
                 once(tx, &terms, async |tx| {
-                    let mut invitation = load_in(tx, account, id).await?;
-                    if invitation.state == Stored::Withdrawn {
-                        return Ok(());
-                    }
-                    app.check_etag(&etag, invitation.version)?;
-                    unanswered(&invitation)?;
-                    invitation.state = Stored::Withdrawn;
-                    invitation.version = tx.next_version();
-                    if !invitations::end(tx, &invitation).await? {
-                        return Err(Error::internal("an invitation changed inside its own transaction"));
-                    }
-                    let state = invitation.event_state(tx)?;
-                    tx.record(Change::InvitationWithdrawn(state)).await.map(|_| ())
+                    let invitation = load_in(tx, account, id).await?;
+                    change(&app, tx, &manager, invitation).await
                 })
                 .await?;
                 load(tx, id).await
             })
             .await?;
         Ok(self.show(invitation))
+    }
+
+    /// Refuses a grant to oneself: a super-admin would make a membership of the mark, which outlives it.
+    fn check_grantee(&self, manager: &Admitted, user: UserId, grant: Standing) -> Result<(), Error> {
+        if manager.is_oneself(user) { Err(Error::SelfGrant(grant.permissions(self.edition))) } else { Ok(()) }
     }
 
     /// Answers one invitation in any state.
@@ -293,6 +299,16 @@ fn entitles(scopes: ScopeSet, bound: Option<AccountId>, invitation: &Invitation)
     scopes.contains(Scope::UsersWrite)
         && bound.is_none_or(|account| account == invitation.account)
         && (invitation.grantor.user.is_none() || scopes.contains(Scope::UsersActAs))
+}
+
+/// Ends an unanswered invitation and records how.
+pub(super) async fn end(tx: &mut Tx, invitation: &mut Invitation, kind: fn(InvitationState) -> Change) -> Result<(), Error> {
+    invitation.version = tx.next_version();
+    if !invitations::end(tx, invitation).await? {
+        return Err(Error::internal("an invitation changed inside its own transaction"));
+    }
+    let state = invitation.event_state(tx)?;
+    tx.record(kind(state)).await.map(|_| ())
 }
 
 /// Refuses an invitation that was answered or withdrawn; an expired one is unanswered.

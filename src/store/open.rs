@@ -37,9 +37,6 @@ pub enum OpenError {
     /// A step of the schema failed; the file is as it was.
     #[error("the database {0} can't be brought to the present schema; it is as it was")]
     Migration(PathBuf, #[source] sqlx::migrate::MigrateError),
-    /// What is in it can't be read.
-    #[error("the data in {0} can't be read")]
-    Unreadable(PathBuf, #[source] crate::domain::error::Error),
 }
 
 /// The data directory, held alone until dropped.
