@@ -21,6 +21,9 @@ const OVERFLOW_UID: u32 = 65534;
 /// How long after typing the password a super-admin's session is an operator's.
 const FRESH: std::time::Duration = std::time::Duration::from_mins(15);
 
+/// How far a clock may be set back without ending the sessions that were begun before; a larger step takes signing in again.
+const SKEW: std::time::Duration = std::time::Duration::from_mins(1);
+
 /// What came with a request, judged by nobody yet.
 pub struct Credentials {
     /// Every `authorization` header; one that isn't text is empty.
@@ -182,7 +185,10 @@ impl App {
             Bearer::Session => {
                 let session = view.session(&digest).ok_or(Error::CredentialsInvalid)?;
                 let user = view.user(session.user).filter(|user| user.active).ok_or(Error::CredentialsInvalid)?;
-                if now >= session.expires || now >= session.last_used().plus(self.session.idle) {
+                // history never goes back, so by its time a clock that was ahead would make a session last until it has caught up
+                let now = self.clock.now();
+                let from_ahead = session.authenticated > now.plus(SKEW);
+                if from_ahead || now >= session.expires || now >= session.last_used().plus(self.session.idle) {
                     return Err(Error::CredentialsInvalid);
                 }
                 session.touch(now);

@@ -38,7 +38,8 @@ impl App {
         let user = user.filter(|_| matches).ok_or(Error::SignInFailed)?;
         let token = Bearer::Session.token(store::random()?);
         let digest = TokenDigest::of(token.expose_secret());
-        let lifetime = self.session.lifetime;
+        // the clock's own moment, not history's, which doesn't go back with a clock that was ahead
+        let (authenticated, lifetime) = (self.clock.now(), self.session.lifetime);
         let origin = Origin {
             actor: Actor::User { user, session: None, as_operator: false },
             on_behalf_of: None,
@@ -52,8 +53,8 @@ impl App {
                     session: SessionId::new(tx.now(), tx.random()?),
                     user: user.id,
                     token: digest,
-                    authenticated: tx.now(),
-                    expires: tx.now().plus(lifetime),
+                    authenticated,
+                    expires: authenticated.plus(lifetime),
                 };
                 sessions::insert(tx, &session).await?;
                 tx.record(Change::SessionStarted(session)).await?;

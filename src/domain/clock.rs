@@ -74,10 +74,17 @@ impl Clock {
         }
     }
 
+    /// Sets a clock that can be set, back too, as a host's may be; does nothing to the system's.
+    pub fn set(&self, time: Timestamp) {
+        if let Self::Set(micros) = self {
+            micros.store(time.0, Ordering::SeqCst);
+        }
+    }
+
     /// Moves a set clock on; does nothing to the system's.
     pub fn advance(&self, duration: Duration) {
         if let Self::Set(micros) = self {
-            micros.store(Timestamp(micros.load(Ordering::SeqCst)).plus(duration).0, Ordering::SeqCst);
+            self.set(Timestamp(micros.load(Ordering::SeqCst)).plus(duration));
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Starting one data directory with another edition changes effects, and no data.
 
 use sqlx::Row as _;
+use user_management::app::{App, StartError};
+use user_management::config::Config;
+use user_management::domain::clock::Clock;
 use user_management::proto::{self, Edition, EventKind, HeldReason, Permission, Privilege, Role};
+use user_management::store::Tuning;
 
 use crate::acme::ACME;
-use crate::site::Site;
+use crate::site::{BEGINNING, Site};
 
 const INSIDE: &str = "signup = \"open\"\nedition = \"inside\"";
 const SAAS: &str = "signup = \"open\"\nedition = \"saas\"";
@@ -116,4 +120,21 @@ async fn who_may_sign_up_follows_the_edition_unless_it_is_configured() {
         site.mails_settled().await;
         assert_eq!(site.mails_to("ann@acme.test").len(), mails, "{settings}");
     }
+}
+
+#[tokio::test]
+async fn a_start_that_fails_switches_no_edition() {
+    let mut site = Site::with(INSIDE).await;
+    let seq = site.app().view().seq();
+    site.stop().await;
+    let text = format!(
+        "data_dir = '{}'\nedition = \"saas\"\nweb.public_url = \"http://acme.test\"\n[mail]\nfrom = \"a@acme.test\"\n\
+         transport = \"smtp\"\n[mail.smtp]\nhost = \"localhost\"\nca_file = \"/nowhere\"",
+        site.data_dir().display()
+    );
+    let config = Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"));
+    let refused = App::open(&config, Clock::set_to(BEGINNING), Tuning::default()).await;
+    assert!(matches!(refused, Err(StartError::Mail(_))));
+    site.restart(Some(UNSAID)).await;
+    assert_eq!((edition(&site).await, site.app().view().seq()), (Edition::Inside, seq));
 }

@@ -250,3 +250,23 @@ async fn who_signed_up_before_being_invited_signs_up_again() {
     let token = attempt(&site, PASSWORD, "Ann").await;
     confirm(&site, &token, PASSWORD).await.expect("confirmed");
 }
+
+#[tokio::test]
+async fn links_go_to_the_address_that_signed_up_and_not_as_somebody_else_spells_it() {
+    let site = Site::start().await;
+    attempt(&site, PASSWORD, "Ann").await;
+    let spelled = "ANN@acme.test";
+    let again = async |count: usize| {
+        let request = proto::ResendConfirmationRequest { email: spelled.to_owned() };
+        site.nobody().await.identity.resend_confirmation(request).await.expect("the same answer");
+        site.mails_settled().await;
+        let mails = site.mails_to(EMAIL);
+        assert_eq!(mails.len(), count);
+        assert!(mails.iter().all(|mail| !mail.contains("ANN@")), "{mails:?}");
+        mails.last().cloned().expect("a mail")
+    };
+    let token = token_of(&again(2).await).expect("a link");
+    confirm(&site, &token, PASSWORD).await.expect("confirmed");
+    // a login's own mail goes to its own spelling too
+    assert_eq!(token_of(&again(3).await), None);
+}

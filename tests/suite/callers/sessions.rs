@@ -6,7 +6,7 @@ use user_management::proto;
 
 use super::{created, whose};
 use crate::client::Client;
-use crate::site::Site;
+use crate::site::{BEGINNING, Site};
 
 const HOUR: Duration = Duration::from_hours(1);
 const MOMENT: Duration = Duration::from_micros(1);
@@ -105,4 +105,25 @@ async fn is_operator(client: &mut Client) -> bool {
 async fn mark(site: &Site, user: &str, super_admin: bool) {
     let request = proto::SetSuperAdminRequest { user: user.to_owned(), super_admin, ..Default::default() };
     site.operator().await.operations.set_super_admin(request).await.expect("the operator may");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_for_a_while_prolongs_nothing() {
+    let site = Site::start().await;
+    let sue = site.person("sue@acme.test").await;
+    mark(&site, &sue.id, true).await;
+    // the clock is a day ahead when she signs in, and is then set right
+    site.clock.advance(24 * HOUR);
+    let early = site.sign_in(&sue.email).await;
+    assert!(is_operator(&mut site.bearer(&early.token).await).await);
+    site.clock.set(BEGINNING);
+    assert_eq!(whose(&mut site.bearer(&early.token).await).await, "CREDENTIALS_INVALID", "it would last a day longer");
+    let late = site.sign_in(&sue.email).await;
+    let mut client = site.bearer(&late.token).await;
+    assert!(is_operator(&mut client).await, "signing in again mends it");
+    site.clock.advance(Duration::from_mins(15));
+    assert!(!is_operator(&mut client).await, "time goes on although history says that it is later");
+    site.clock.advance(12 * HOUR);
+    assert_eq!(whose(&mut client).await, "CREDENTIALS_INVALID");
+    assert!(site.app().now() >= BEGINNING.plus(24 * HOUR), "what history judges isn't put back");
 }

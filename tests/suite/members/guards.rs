@@ -119,3 +119,19 @@ async fn an_account_shows_that_it_has_no_admin_until_the_first_one_accepts() {
     assert!(!accepted.account.expect("an account").admin_missing);
     assert!(!operator.account().await.admin_missing);
 }
+
+#[tokio::test]
+async fn a_super_admin_can_not_make_a_membership_of_the_mark() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let sue = site.person("sue@acme.test").await;
+    let request = proto::SetSuperAdminRequest { user: sue.id.clone(), super_admin: true, ..Default::default() };
+    site.operator().await.operations.set_super_admin(request).await.expect("set");
+    let mut as_sue = site.bearer(&sue.token).await;
+    let refused = as_sue.invite("SUE@acme.test", Privilege::ReadOnly, &[]).await.expect_err("her own address");
+    assert_eq!(reason(&refused), "SELF_GRANT");
+    let (invitation, _) = site.invited(ACME, &sue.email, Privilege::Admin, &[]).await;
+    assert_eq!(reason(&as_sue.resend(&invitation.id).await.expect_err("she would be the grantor")), "SELF_GRANT");
+    as_sue.invite("bob@acme.test", Privilege::Normal, &[]).await.expect("somebody else");
+    as_sue.accept_named(&invitation.id).await.expect("what the operator grants");
+}

@@ -127,3 +127,15 @@ async fn a_page_has_a_hundred_entries_unless_asked_otherwise() {
     assert_eq!(listed(0).await, (100, false));
     assert_eq!(listed(1000).await, (101, true));
 }
+
+#[tokio::test]
+async fn an_address_that_begins_like_an_id_names_its_holder() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let person = site.member(ACME, "usr_smith@acme.test", Privilege::Normal, &[]).await;
+    assert_eq!(site.operator().await.member("usr_smith@acme.test").await.expect("found").user, person.id);
+    let service = site.service("tool", &["users.read", "users.act_as"], "").await;
+    let mut acting = site.acting(&service, "usr_smith@acme.test").await;
+    let me = acting.identity.get_me(proto::GetMeRequest {}).await.expect("acts for them").into_inner();
+    assert_eq!(me.user.expect("a user").id, person.id);
+}
