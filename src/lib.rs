@@ -53,7 +53,10 @@
 //!
 //! - An accepted socket is handed to its core *before* the handshake, so that it is registered once, with the reactor that serves it.
 //! - A write is judged twice: at the door by the directory, and inside its transaction by the rows, because a right may end while it waits.
-//! - A try at a confirmation link is counted before its password is compared: tries at once can't be more than are allowed.
+//! - A try at a confirmation link is counted before its password is compared, and given back unless it was wrong: tries at once can't be more
+//!   than are allowed.
+//! - Sessions go by the clock, all else by the later of the clock and history: history never goes back, and a clock that was ahead for a while
+//!   must neither prolong a session nor stop its time.
 //! - After a fault of the storage the writer opens its connection anew and publishes what became durable after all, since a COMMIT whose
 //!   fsync failed may still be found in the file.
 //! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.
