@@ -11,6 +11,7 @@ pub mod caller;
 pub mod delivery;
 mod housekeeping;
 pub mod invitations;
+mod letters;
 mod link_key;
 pub mod members;
 pub mod operations;
