@@ -11,6 +11,6 @@ mod renderer;
 mod templates;
 mod transport;
 
-pub use letter::{ConfirmationLink, Letter};
+pub use letter::{ConfirmationLink, Letter, PasswordLink};
 pub use renderer::{RenderError, Rendered, Renderer, RendererError};
 pub use transport::{OpenError, SendFault, Transport};

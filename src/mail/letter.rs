@@ -10,7 +10,7 @@ use crate::domain::role::RoleSet;
 
 /// One mail, before it has words and a recipient.
 ///
-/// Whether the recipient has a login is part of none but [`Letter::LoginExists`], which goes to the login's own address.
+/// Whether the recipient has a login is told only by letters that go to a login's own address.
 pub enum Letter {
     /// Offers membership of an account.
     Invitation {
@@ -37,6 +37,37 @@ pub enum Letter {
     ConfirmationAgain(Vec<ConfirmationLink>),
     /// Tells the owner of a login that somebody tried to sign up with its address.
     LoginExists,
+    /// Brings the link that somebody asked for to choose a new password for the recipient's login.
+    PasswordReset(PasswordLink),
+    /// Brings the link that sets the first password of a login which the operator of the site made.
+    SetPassword(PasswordLink),
+    /// Asks the owner of an address to confirm it as the new one of a login; goes to the new address.
+    AddressChange {
+        /// The link's token. Following it takes the login's password.
+        token: SecretString,
+        /// When the link ends.
+        expires: Timestamp,
+    },
+    /// Tells the owner of a login that its password was changed.
+    PasswordChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells the owner of a login that its address was changed; goes to the old one, and doesn't tell the new.
+    AddressChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells the owner of a login that it was made a super-admin.
+    SuperAdminGranted {
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells the owner of a login that it is no super-admin any more.
+    SuperAdminRevoked {
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// The link that confirms one sign-up.
@@ -44,6 +75,15 @@ pub enum Letter {
 pub struct ConfirmationLink {
     /// When that sign-up was made: tells several links apart.
     pub requested: Timestamp,
+    /// The link's token.
+    pub token: SecretString,
+    /// When the link ends.
+    pub expires: Timestamp,
+}
+
+/// The link that sets the password of one login.
+#[derive(Clone)]
+pub struct PasswordLink {
     /// The link's token.
     pub token: SecretString,
     /// When the link ends.
@@ -58,6 +98,13 @@ impl Letter {
             Self::Confirmation(_) => "confirmation",
             Self::ConfirmationAgain(_) => "confirmation_again",
             Self::LoginExists => "login_exists",
+            Self::PasswordReset(_) => "password_reset",
+            Self::SetPassword(_) => "set_password",
+            Self::AddressChange { .. } => "address_change",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressChanged { .. } => "address_changed",
+            Self::SuperAdminGranted { .. } => "super_admin_granted",
+            Self::SuperAdminRevoked { .. } => "super_admin_revoked",
         }
     }
 
@@ -71,6 +118,13 @@ impl Letter {
             Self::Confirmation(_) => "Confirm your address for Circonus".to_owned(),
             Self::ConfirmationAgain(_) => "Your confirmation links for Circonus".to_owned(),
             Self::LoginExists => "You already have a Circonus login".to_owned(),
+            Self::PasswordReset(_) => "Choose a new password for Circonus".to_owned(),
+            Self::SetPassword(_) => "Choose a password for your Circonus login".to_owned(),
+            Self::AddressChange { .. } => "Confirm your new address for Circonus".to_owned(),
+            Self::PasswordChanged { .. } => "Your Circonus password was changed".to_owned(),
+            Self::AddressChanged { .. } => "The address of your Circonus login was changed".to_owned(),
+            Self::SuperAdminGranted { .. } => "You are a Circonus super-admin now".to_owned(),
+            Self::SuperAdminRevoked { .. } => "You are no Circonus super-admin any more".to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use lettre::message::{Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
 use lettre::{Address, Message};
 use secrecy::SecretString;
 
-use super::letter::{ConfirmationLink, Letter};
+use super::letter::{ConfirmationLink, Letter, PasswordLink};
 use super::templates::Templates;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
@@ -212,6 +212,15 @@ fn samples() -> Vec<Letter> {
     letters.push(Letter::ConfirmationAgain(vec![link.clone()]));
     letters.push(Letter::ConfirmationAgain(vec![link.clone(), link]));
     letters.push(Letter::LoginExists);
+    let password = PasswordLink { token: SecretString::from("sample"), expires: Timestamp::from_micros(1) };
+    letters.push(Letter::PasswordReset(password.clone()));
+    letters.push(Letter::SetPassword(password));
+    letters.push(Letter::AddressChange { token: SecretString::from("sample"), expires: Timestamp::from_micros(1) });
+    let at = Timestamp::from_micros(0);
+    letters.push(Letter::PasswordChanged { at });
+    letters.push(Letter::AddressChanged { at });
+    letters.push(Letter::SuperAdminGranted { at });
+    letters.push(Letter::SuperAdminRevoked { at });
     letters
 }
 

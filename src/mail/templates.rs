@@ -2,14 +2,14 @@
 
 use jiff::tz::TimeZone;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::letter::{ConfirmationLink, Letter, product};
 use crate::domain::clock::Timestamp;
 use crate::domain::role::Role;
 
 /// Every template by the name that letters and templates use for it. What ends in `.html` escapes what is put into it.
-const SOURCES: [(&str, &str); 10] = [
+const SOURCES: [(&str, &str); 24] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("parts.html", include_str!("templates/parts.html")),
     ("invitation.txt", include_str!("templates/invitation.txt")),
@@ -20,6 +20,20 @@ const SOURCES: [(&str, &str); 10] = [
     ("confirmation_again.html", include_str!("templates/confirmation_again.html")),
     ("login_exists.txt", include_str!("templates/login_exists.txt")),
     ("login_exists.html", include_str!("templates/login_exists.html")),
+    ("password_reset.txt", include_str!("templates/password_reset.txt")),
+    ("password_reset.html", include_str!("templates/password_reset.html")),
+    ("set_password.txt", include_str!("templates/set_password.txt")),
+    ("set_password.html", include_str!("templates/set_password.html")),
+    ("address_change.txt", include_str!("templates/address_change.txt")),
+    ("address_change.html", include_str!("templates/address_change.html")),
+    ("password_changed.txt", include_str!("templates/password_changed.txt")),
+    ("password_changed.html", include_str!("templates/password_changed.html")),
+    ("address_changed.txt", include_str!("templates/address_changed.txt")),
+    ("address_changed.html", include_str!("templates/address_changed.html")),
+    ("super_admin_granted.txt", include_str!("templates/super_admin_granted.txt")),
+    ("super_admin_granted.html", include_str!("templates/super_admin_granted.html")),
+    ("super_admin_revoked.txt", include_str!("templates/super_admin_revoked.txt")),
+    ("super_admin_revoked.html", include_str!("templates/super_admin_revoked.html")),
 ];
 
 /// The templates, parsed, with the address of the site that their links lead to.
@@ -74,13 +88,29 @@ impl Templates {
                 context! { subject, links => links.iter().map(|link| self.confirmation(link)).collect::<Value>() }
             }
             Letter::LoginExists => context! { subject, site => self.site.as_str() },
+            // one page: the same call sets a first password and a new one
+            Letter::PasswordReset(link) | Letter::SetPassword(link) => {
+                context! { subject, link => self.ending("reset-password", &link.token, link.expires) }
+            }
+            Letter::AddressChange { token, expires } => {
+                context! { subject, link => self.ending("confirm-address", token, *expires) }
+            }
+            Letter::PasswordChanged { at }
+            | Letter::AddressChanged { at }
+            | Letter::SuperAdminGranted { at }
+            | Letter::SuperAdminRevoked { at } => {
+                context! { subject, at => in_words(*at, "UTC"), site => self.site.as_str() }
+            }
         }
     }
 
     fn confirmation(&self, link: &ConfirmationLink) -> Value {
-        // nothing is known about the person yet, so the times are UTC
-        let (requested, expires) = (in_words(link.requested, "UTC"), in_words(link.expires, "UTC"));
-        context! { requested, expires, ..self.link("confirm", link.token.expose_secret()) }
+        context! { requested => in_words(link.requested, "UTC"), ..self.ending("confirm", &link.token, link.expires) }
+    }
+
+    /// A link with its end. Nothing is known about where the person is, so the time is UTC.
+    fn ending(&self, page: &str, token: &SecretString, expires: Timestamp) -> Value {
+        context! { expires => in_words(expires, "UTC"), ..self.link(page, token.expose_secret()) }
     }
 
     /// The token stands behind `#`: a fragment reaches no server's log and no Referer.

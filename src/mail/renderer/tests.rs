@@ -158,6 +158,49 @@ fn every_open_sign_up_has_its_own_link_and_token() {
 }
 
 #[test]
+fn a_link_that_changes_a_login_stands_in_both_forms_with_its_token_and_end() {
+    let expires = Timestamp::from_micros(1_796_130_300_000_000);
+    let link = || PasswordLink { token: SecretString::from(TOKEN), expires };
+    for (letter, page) in [
+        (Letter::PasswordReset(link()), "reset-password"),
+        (Letter::SetPassword(link()), "reset-password"),
+        (Letter::AddressChange { token: SecretString::from(TOKEN), expires }, "confirm-address"),
+    ] {
+        let mail = render(&letter);
+        assert_eq!(tokens(&mail), [TOKEN]);
+        let [text, html] = parts(&mail);
+        let url = format!("https://site.test/users/{page}#token={TOKEN}");
+        assert!(text.lines().any(|line| line == url), "{text}");
+        assert!(html.contains(&format!("href=\"{}\"", url.replace('/', "&#x2f;"))), "{html}");
+        for form in [text, html] {
+            assert!(
+                form.contains("ends on Tuesday, 1 December 2026, 13:05 (UTC)") && form.contains("ignore this mail"),
+                "{form}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_notice_says_when_and_what_to_do_and_brings_no_token() {
+    let at = Timestamp::from_micros(1_796_130_300_000_000);
+    for letter in [
+        Letter::PasswordChanged { at },
+        Letter::AddressChanged { at },
+        Letter::SuperAdminGranted { at },
+        Letter::SuperAdminRevoked { at },
+    ] {
+        let mail = render(&letter);
+        assert!(tokens(&mail).is_empty());
+        for form in parts(&mail) {
+            assert!(form.contains("on Tuesday, 1 December 2026, 13:05 (UTC)"), "{form}");
+            assert!(form.contains("the operator of this site"), "{form}");
+            assert!(!form.contains("ucher") && !form.contains("Ann"), "no address: {form}");
+        }
+    }
+}
+
+#[test]
 fn a_letter_without_its_links_is_not_rendered() {
     let renderer = Renderer::new("https://site.test", "no-reply@site.test").expect("valid");
     let ann = Email::parse("ann@acme.test").expect("valid");
