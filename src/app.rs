@@ -13,13 +13,16 @@ mod housekeeping;
 pub mod invitations;
 mod letters;
 mod link_key;
+pub mod logins;
 pub mod members;
 pub mod operations;
 pub mod page;
 mod passwords;
+pub mod returned;
 pub mod services;
 pub mod sessions;
 pub mod sign_up;
+mod turns;
 pub mod users;
 
 use std::collections::BTreeSet;
@@ -29,7 +32,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use crate::config::mail::MailTransport;
-use crate::config::{Config, SessionConfig, Signup};
+use crate::config::{Config, LinkConfig, SessionConfig, Signup};
 use crate::directory::{Directory, View};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::edition::Edition;
@@ -37,7 +40,7 @@ use crate::domain::email::Email;
 use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
-use crate::domain::token::LinkKey;
+use crate::domain::token::{LinkKey, LinkKind};
 use crate::mail::{Renderer, Transport};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
@@ -50,11 +53,13 @@ pub struct App {
     clock: Clock,
     edition: Edition,
     signup: Signup,
+    link: LinkConfig,
     session: SessionConfig,
     invitation_lifetime: Option<Duration>,
     operator_uids: BTreeSet<u32>,
     passwords: Passwords,
     link_key: LinkKey,
+    public_url: String,
     renderer: Renderer,
     transport: Transport,
     mail_owed: Arc<Notify>,
@@ -132,11 +137,13 @@ impl App {
             directory,
             edition,
             signup: config.signup.unwrap_or(Signup::of(edition)),
+            link: config.link,
             session: config.session,
             invitation_lifetime: config.invitation_lifetime,
             operator_uids: operator_uids(&config.grpc.operator_uids),
             passwords,
             link_key,
+            public_url: config.web.public_url.clone(),
             renderer,
             transport,
             mail_owed,
@@ -180,6 +187,12 @@ impl App {
     pub async fn close(&self) {
         self.flush_sessions().await;
         self.store.close().await;
+    }
+
+    /// What to open in a browser for a link. The token stands behind `#`: a fragment reaches no server's log and no Referer.
+    #[must_use]
+    pub fn url(&self, kind: LinkKind, token: &str) -> String {
+        format!("{}/{}#token={token}", self.public_url, kind.page())
     }
 
     /// The etag of something that the event `version` last changed.
@@ -230,7 +243,7 @@ async fn record_edition(store: &Store, recorded: Option<Recorded>, present: Reco
                 Some(_) => server::set_edition(tx, present.edition).await?,
             }
             let Recorded { epoch, edition } = present;
-            tx.record(Change::EditionSet(DataState { epoch, edition })).await.map(|_| ())
+            tx.record(Change::EditionSet(DataState { epoch, edition })).await
         })
         .await
 }

@@ -13,8 +13,10 @@ mod writer;
 
 pub mod accounts;
 pub mod addresses;
+pub mod erasure;
 pub mod events;
 pub mod invitations;
+pub mod login_links;
 pub mod mails;
 pub mod members;
 pub mod requests;

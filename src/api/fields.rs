@@ -13,7 +13,6 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Violation};
 use crate::domain::name::{DisplayName, Slug, Timezone};
-use crate::domain::password::Password;
 use crate::domain::permission::Permission;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
@@ -85,10 +84,6 @@ impl Fields {
 
     pub(super) fn timezone(&mut self, text: &str) -> Option<Timezone> {
         self.take("timezone", Timezone::parse(text))
-    }
-
-    pub(super) fn password(&mut self, text: &str) -> Option<Password> {
-        self.take("password", Password::parse(text))
     }
 
     pub(super) fn privilege(&mut self, value: i32) -> Option<Privilege> {

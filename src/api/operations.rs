@@ -150,7 +150,7 @@ impl Operations for Api {
             let user = fields.user(&request.user);
             let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
             let user = self.app.set_super_admin(operator, user, request.super_admin, terms).await?;
-            Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&user)) })
+            Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&self.app, &user)) })
         })
         .await
     }

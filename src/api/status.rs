@@ -128,6 +128,7 @@ fn tell(error: &Error) -> Told {
         Error::AccountExists(name) => Told::new(AlreadyExists, Reason::AccountExists).with("account", name),
         Error::InvitationExists(id) => Told::new(AlreadyExists, Reason::InvitationExists).with("invitation", id),
         Error::MemberExists(user) => Told::new(AlreadyExists, Reason::MemberExists).with("user", user),
+        Error::UserExists(user) => Told::new(AlreadyExists, Reason::UserExists).with("user", user),
         Error::ServiceExists(id) => Told::new(AlreadyExists, Reason::ServiceExists).with("service", id),
 
         Error::LastAdmin(accounts) => {
@@ -165,6 +166,10 @@ fn tell(error: &Error) -> Told {
         Error::PasswordMismatch { attempts_left } => Told::new(FailedPrecondition, Reason::PasswordMismatch)
             .with("attempts_left", attempts_left)
             .precondition("password", error),
+        Error::PasswordWrong => Told::new(FailedPrecondition, Reason::PasswordWrong).precondition("password", error),
+        Error::UserDeactivated(user) => {
+            Told::new(FailedPrecondition, Reason::UserDeactivated).with("user", user).precondition(user, error)
+        }
         Error::SignUpClosed => Told::new(FailedPrecondition, Reason::SignUpClosed).precondition("email", error),
         Error::LoginExists => Told::new(FailedPrecondition, Reason::LoginExists).precondition("email", error),
         Error::MailNotRetryable(id, state) => Told::new(FailedPrecondition, Reason::MailNotRetryable)

@@ -1,5 +1,8 @@
 //! `UserManagement`: accounts, members, invitations.
 
+mod accounts;
+mod users;
+
 use tonic::{Request, Response, Status};
 
 use super::fields::Fields;
@@ -240,5 +243,40 @@ impl UserManagement for Api {
             Ok(proto::RemoveMemberResponse { effects: convert::effects(&changed), member })
         })
         .await
+    }
+
+    async fn close_account(&self, request: Request<proto::CloseAccountRequest>) -> Answer<proto::CloseAccountResponse> {
+        self.answer(request, |caller, request| accounts::close(self, caller, request)).await
+    }
+
+    async fn reopen_account(&self, request: Request<proto::ReopenAccountRequest>) -> Answer<proto::ReopenAccountResponse> {
+        self.answer(request, |caller, request| accounts::reopen(self, caller, request)).await
+    }
+
+    async fn create_user(&self, request: Request<proto::CreateUserRequest>) -> Answer<proto::CreateUserResponse> {
+        self.answer(request, |caller, request| users::create(self, caller, request)).await
+    }
+
+    async fn send_password_reset(
+        &self,
+        request: Request<proto::SendPasswordResetRequest>,
+    ) -> Answer<proto::SendPasswordResetResponse> {
+        self.answer(request, |caller, request| users::send_password_reset(self, caller, request)).await
+    }
+
+    async fn deactivate_user(&self, request: Request<proto::DeactivateUserRequest>) -> Answer<proto::DeactivateUserResponse> {
+        self.answer(request, |caller, request| users::deactivate(self, caller, request)).await
+    }
+
+    async fn reactivate_user(&self, request: Request<proto::ReactivateUserRequest>) -> Answer<proto::ReactivateUserResponse> {
+        self.answer(request, |caller, request| users::reactivate(self, caller, request)).await
+    }
+
+    async fn delete_user(&self, request: Request<proto::DeleteUserRequest>) -> Answer<proto::DeleteUserResponse> {
+        self.answer(request, |caller, request| users::delete(self, caller, request)).await
+    }
+
+    async fn revoke_sessions(&self, request: Request<proto::RevokeSessionsRequest>) -> Answer<proto::RevokeSessionsResponse> {
+        self.answer(request, |caller, request| users::revoke_sessions(self, caller, request)).await
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::error::{Error, chain};
 use crate::mail::{Letter, SendFault};
 use crate::store;
 use crate::store::mails::{self, Mail, State};
+use crate::store::{Tx, erasure};
 
 /// How long an attempt may be in flight before it counts as lost. The one worker finishes an attempt before it takes the next.
 const LEASE: Duration = Duration::from_mins(15);
@@ -88,7 +89,17 @@ impl App {
         // a reply may quote the address
         debug!(mail.id = %mail.id, reply, "what the relay said");
         let id = mail.id;
-        self.store.write(server_origin(), async move |tx| mails::settle(tx, id, state, &reply, due).await).await?;
+        let settled = async move |tx: &mut Tx| {
+            let settled = mails::settle(tx, id, state, &reply, due).await?;
+            if !settled {
+                erasure::note_mail(tx, id).await?;
+            }
+            Ok(settled)
+        };
+        if !self.store.write(server_origin(), settled).await? {
+            // written while its person was erased
+            self.erase_mail_files().await;
+        }
         Ok(true)
     }
 

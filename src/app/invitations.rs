@@ -15,7 +15,7 @@ use crate::domain::permission::Permission;
 use crate::domain::policy::Standing;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::store::invitations::{self, Invitation};
-use crate::store::mails::{self, Kind, Owed};
+use crate::store::mails::{self, About, Kind, Owed};
 use crate::store::requests::{Terms, once};
 use crate::store::{Tx, accounts, addresses, members, services, users};
 
@@ -160,7 +160,7 @@ impl App {
             }
             owe(tx, &invitation, mail).await?;
             let state = invitation.event_state(tx)?;
-            tx.record(Change::InvitationResent(state)).await.map(|_| ())
+            tx.record(Change::InvitationResent(state)).await
         })
         .await
     }
@@ -308,7 +308,7 @@ pub(super) async fn end(tx: &mut Tx, invitation: &mut Invitation, kind: fn(Invit
         return Err(Error::internal("an invitation changed inside its own transaction"));
     }
     let state = invitation.event_state(tx)?;
-    tx.record(kind(state)).await.map(|_| ())
+    tx.record(kind(state)).await
 }
 
 /// Refuses an invitation that was answered or withdrawn; an expired one is unanswered.
@@ -324,8 +324,7 @@ pub(super) fn unanswered(invitation: &Invitation) -> Result<(), Error> {
 async fn owe(tx: &mut Tx, invitation: &Invitation, mail: MailId) -> Result<(), Error> {
     let owed = Owed {
         kind: Kind::Invitation,
-        invitation: Some(invitation.id),
-        sign_up: None,
+        about: About::Invitation(invitation.id, invitation.grantor.user),
         address: invitation.address,
         recipient: &invitation.email,
     };

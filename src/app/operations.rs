@@ -113,7 +113,7 @@ impl App {
                     if !mails::retry(tx, id).await? {
                         return Err(Error::MailNotRetryable(id, mail.delivery.state.as_str()));
                     }
-                    tx.record(Change::MailRetried(MailState { mail: id, invitation: mail.invitation })).await.map(|_| ())
+                    tx.record(Change::MailRetried(MailState { mail: id, invitation: mail.invitation })).await
                 })
                 .await?;
                 mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)

@@ -88,6 +88,16 @@ impl Transport {
     }
 }
 
+impl Transport {
+    /// Deletes what this way keeps of a mail on this host; what a relay took is out of reach.
+    pub fn erase(&self, message_id: &str) -> std::io::Result<()> {
+        match &self.way {
+            Way::Directory(directory) => directory.erase(message_id),
+            Way::Relay(_) => Ok(()),
+        }
+    }
+}
+
 /// What a relay or the system said, as one line of at most 200 characters without control characters.
 ///
 /// A content filter may quote the line that it refuses: runs as long as a link's token (71 characters) are cut out.

@@ -43,7 +43,9 @@ pub(super) async fn forget(tx: &mut Tx, addresses: &BTreeSet<AddressId>) -> Resu
             and not exists (select 1 from users where users.address = addresses.id)
             and not exists (select 1 from invitations where invitations.address = addresses.id)
             and not exists (select 1 from sign_ups where sign_ups.address = addresses.id)
-            and not exists (select 1 from mails where mails.address = addresses.id)",
+            and not exists (select 1 from mails where mails.address = addresses.id)
+            and not exists (select 1 from login_links where login_links.address = addresses.id)
+            and not exists (select 1 from former_addresses where former_addresses.address = addresses.id)",
         addresses
     )
     .execute(tx.sql())

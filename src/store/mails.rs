@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::id::{AddressId, InvitationId, MailId, SignUpId};
+use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 
 use super::Tx;
 
@@ -64,6 +64,20 @@ pub enum Kind {
     SignUp = 2,
     /// Carries the links of an address's open sign-ups again.
     ConfirmationAgain = 3,
+    /// Carries a link that sets another password.
+    PasswordReset = 4,
+    /// Carries the link that sets the first password of a login that an operator made.
+    SetPassword = 5,
+    /// Carries a link that changes a login's address, to the new one.
+    AddressChange = 6,
+    /// Tells that the password was changed.
+    PasswordChanged = 7,
+    /// Tells the former address that it is the login's no longer.
+    AddressChanged = 8,
+    /// Tells that the super-admin mark was set.
+    SuperAdminGranted = 9,
+    /// Tells that the super-admin mark was taken.
+    SuperAdminRevoked = 10,
 }
 
 impl Kind {
@@ -71,7 +85,14 @@ impl Kind {
         match code {
             1 => Self::Invitation,
             2 => Self::SignUp,
-            _ => Self::ConfirmationAgain,
+            3 => Self::ConfirmationAgain,
+            4 => Self::PasswordReset,
+            5 => Self::SetPassword,
+            6 => Self::AddressChange,
+            7 => Self::PasswordChanged,
+            8 => Self::AddressChanged,
+            9 => Self::SuperAdminGranted,
+            _ => Self::SuperAdminRevoked,
         }
     }
 }
@@ -102,6 +123,8 @@ pub struct Mail {
     pub invitation: Option<InvitationId>,
     /// The sign-up that it follows.
     pub sign_up: Option<SignUpId>,
+    /// The link that it carries.
+    pub link: Option<LoginLinkId>,
     /// Where it goes.
     pub address: AddressId,
     /// The address as it was typed.
@@ -117,6 +140,7 @@ struct Row {
     kind: i64,
     invitation: Option<InvitationId>,
     sign_up: Option<SignUpId>,
+    link: Option<LoginLinkId>,
     address: AddressId,
     recipient: String,
     state: i64,
@@ -135,6 +159,7 @@ impl From<Row> for Mail {
             kind: Kind::of(row.kind),
             invitation: row.invitation,
             sign_up: row.sign_up,
+            link: row.link,
             address: row.address,
             recipient: row.recipient,
             created: row.created,
@@ -149,15 +174,28 @@ impl From<Row> for Mail {
     }
 }
 
+/// What a mail to be owed is about.
+#[derive(Clone, Copy, Debug)]
+pub enum About {
+    /// An address alone.
+    Address,
+    /// The invitation whose link it carries, and the user whose name it tells as the grantor's.
+    Invitation(InvitationId, Option<UserId>),
+    /// The sign-up that it follows.
+    SignUp(SignUpId),
+    /// The link that it carries.
+    Link(LoginLinkId, UserId),
+    /// The user whom it tells something.
+    User(UserId),
+}
+
 /// A mail to be owed.
 #[derive(Clone, Copy, Debug)]
 pub struct Owed<'a> {
     /// What it is for.
     pub kind: Kind,
-    /// The invitation whose link it carries.
-    pub invitation: Option<InvitationId>,
-    /// The sign-up that it follows.
-    pub sign_up: Option<SignUpId>,
+    /// What it is about.
+    pub about: About,
     /// Where it goes.
     pub address: AddressId,
     /// The address as it was typed.
@@ -167,12 +205,22 @@ pub struct Owed<'a> {
 /// Puts a mail into the outbox, due now.
 pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
     let (now, kind) = (tx.now(), mail.kind as i64);
+    let (invitation, sign_up, link, user) = match mail.about {
+        About::Address => (None, None, None, None),
+        About::Invitation(invitation, grantor) => (Some(invitation), None, None, grantor),
+        About::SignUp(sign_up) => (None, Some(sign_up), None, None),
+        About::Link(link, user) => (None, None, Some(link), Some(user)),
+        About::User(user) => (None, None, None, Some(user)),
+    };
     sqlx::query!(
-        "insert into mails (id, kind, invitation, sign_up, address, recipient, created, due) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into mails (id, kind, invitation, sign_up, link, user, address, recipient, created, due)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         kind,
-        mail.invitation,
-        mail.sign_up,
+        invitation,
+        sign_up,
+        link,
+        user,
         mail.address,
         mail.recipient,
         now,
@@ -191,7 +239,7 @@ pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<
         Row,
         r#"update mails set state = 2, attempts = attempts + 1, due = ?1
             where id = (select id from mails indexed by mails_open where state in (1, 2) and due <= ?2 order by due, id limit 1)
-           returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+           returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                      address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                      due as "due: Timestamp", sent as "sent: Timestamp""#,
         until,
@@ -202,8 +250,9 @@ pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<
     Ok(row.map(Into::into))
 }
 
-/// Writes down how an attempt ended. `due` counts while the mail stays queued.
-pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<(), Error> {
+/// Writes down how an attempt ended; false if the mail is in flight no longer, because its person was erased. `due` counts while it stays
+/// queued.
+pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<bool, Error> {
     let (code, sent) = (state as i64, (state == State::Sent).then(|| tx.now()));
     let done = sqlx::query!(
         "update mails set state = ?, last_reply = ?, due = ?, sent = ? where id = ? and state = 2",
@@ -215,7 +264,7 @@ pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Tim
     )
     .execute(tx.sql())
     .await?;
-    super::changed_one(done.rows_affected())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Makes a queued or failed mail due now; false if it was sent or dropped.
@@ -248,7 +297,7 @@ pub async fn next_due(connection: &mut SqliteConnection) -> Result<Option<Timest
 pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Option<Mail>, Error> {
     let row = sqlx::query_as!(
         Row,
-        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                   address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id = ?"#,
@@ -264,7 +313,7 @@ pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Opti
 pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId, limit: i64) -> Result<Vec<Mail>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                   address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id in (
@@ -284,11 +333,11 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Deletes mails that followed sign-ups, once they are settled and older than a moment, and their addresses if nothing else mentions them.
+/// Deletes mails other than those of invitations, once they are settled and older than a moment, and their addresses if nothing else mentions them.
 /// Those of invitations stay with their invitation.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     let gone = sqlx::query!(
-        r#"delete from mails indexed by mails_of_sign_ups where kind in (2, 3) and state in (3, 4, 5) and created < ?
+        r#"delete from mails indexed by mails_passing where kind <> 1 and state in (3, 4, 5) and created < ?
            returning address as "address: AddressId""#,
         before
     )

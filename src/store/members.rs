@@ -108,6 +108,12 @@ pub async fn delete(tx: &mut Tx, member: &Membership) -> Result<(), Error> {
     super::changed_one(done.rows_affected())
 }
 
+/// Ends all memberships of a user.
+pub async fn delete_of(tx: &mut Tx, user: UserId) -> Result<(), Error> {
+    sqlx::query!("delete from members where user = ?", user).execute(tx.sql()).await?;
+    Ok(())
+}
+
 /// The membership of a user in an account.
 pub async fn find(connection: &mut SqliteConnection, account: AccountId, user: UserId) -> Result<Option<Membership>, Error> {
     Ok(sqlx::query_as!(

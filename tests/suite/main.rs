@@ -9,6 +9,7 @@ mod directory;
 mod edition;
 mod history;
 mod invitations;
+mod logins;
 mod mailbox;
 mod matrix;
 mod members;
