@@ -191,3 +191,12 @@ fn hex(bytes: &[u8]) -> String {
 fn changed_one(rows: u64) -> Result<(), Error> {
     if rows == 1 { Ok(()) } else { Err(Error::internal(format!("an update of one row changed {rows}"))) }
 }
+
+/// The same for an update that names several rows.
+fn changed_all(rows: u64, named: usize) -> Result<(), Error> {
+    if u64::try_from(named) == Ok(rows) {
+        Ok(())
+    } else {
+        Err(Error::internal(format!("an update of {named} rows changed {rows}")))
+    }
+}

@@ -204,11 +204,11 @@ pub(super) fn member(app: &App, member: &Member) -> proto::Member {
 }
 
 /// What a change did to its person.
-pub(super) fn effects(changed: &Changed) -> Vec<proto::Effect> {
+pub(super) fn effect(changed: &Changed) -> proto::Effect {
     let Effect { gained, lost } = changed.effect;
     let member = &changed.member;
     let (user, account) = (member.membership.user.to_string(), member.account_name.clone());
-    vec![proto::Effect { user, gained: permissions(gained), lost: permissions(lost), account }]
+    proto::Effect { user, gained: permissions(gained), lost: permissions(lost), account }
 }
 
 /// What somebody lost with their login.

@@ -56,6 +56,19 @@ impl Fields {
         self.violations.push(Violation { field: field.to_owned(), description: description.to_string() });
     }
 
+    /// Takes over what is wrong with one entry of a list.
+    pub(super) fn adopt(&mut self, entry: &str, of_entry: Self) {
+        let within = |violation: Violation| Violation { field: format!("{entry}.{}", violation.field), ..violation };
+        self.violations.extend(of_entry.violations.into_iter().map(within));
+    }
+
+    /// A batch has entries, and not too many.
+    pub(super) fn entries(&mut self, field: &str, count: usize, most: usize) {
+        if count == 0 || count > most {
+            self.violate(field, &format!("must have 1 to {most} entries"));
+        }
+    }
+
     pub(super) fn email(&mut self, text: &str) -> Option<Email> {
         self.take("email", Email::parse(text))
     }

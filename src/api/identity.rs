@@ -174,7 +174,7 @@ impl Identity for Api {
             Ok(proto::AcceptInvitationResponse {
                 account: Some(convert::account(&self.app, &accepted.account)),
                 member: Some(convert::member(&self.app, &accepted.changed.member)),
-                effects: convert::effects(&accepted.changed),
+                effects: vec![convert::effect(&accepted.changed)],
             })
         })
         .await
@@ -209,7 +209,7 @@ impl Identity for Api {
                 return Err(fields.refusal());
             };
             let changed = self.app.leave_account(person, &request.account, terms).await?;
-            Ok(proto::LeaveAccountResponse { effects: convert::effects(&changed) })
+            Ok(proto::LeaveAccountResponse { effects: vec![convert::effect(&changed)] })
         })
         .await
     }

@@ -125,6 +125,9 @@ pub enum Error {
     #[error("the object changed since it was read")]
     EtagMismatch { etag: String },
 
+    #[error("entry {position}: {error}")]
+    Entry { position: usize, error: Box<Error> },
+
     #[error("too much is being done at once")]
     Busy { retry_after: Duration },
     #[error("the server is shutting down")]

@@ -1,6 +1,6 @@
 //! Addresses: an identity for each from its first mention.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -23,6 +23,24 @@ pub async fn mention(tx: &mut Tx, email: &Email) -> Result<AddressId, Error> {
     .fetch_one(tx.sql())
     .await?;
     Ok(row.id)
+}
+
+/// The ids of addresses by their folded form, given now to those that weren't mentioned before.
+pub async fn mention_all(tx: &mut Tx, emails: &[&Email]) -> Result<BTreeMap<String, AddressId>, Error> {
+    let mut rows = Vec::with_capacity(emails.len());
+    for email in emails {
+        let id = AddressId::new(tx.now(), tx.random()?);
+        rows.push((super::hex(id.as_bytes()), email.folded()));
+    }
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    let rows = sqlx::query!(
+        r#"insert into addresses (id, folded) select unhex(value ->> 0), value ->> 1 from json_each(?) where true
+           on conflict (folded) do update set folded = excluded.folded returning id as "id: AddressId", folded"#,
+        rows
+    )
+    .fetch_all(tx.sql())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.folded, row.id)).collect())
 }
 
 /// The address's id, if it was ever mentioned.

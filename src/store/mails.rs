@@ -232,6 +232,39 @@ pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Puts the mails of invitations into the outbox, due now.
+pub async fn owe_invitations(tx: &mut Tx, mails: &[(MailId, Owed<'_>)]) -> Result<(), Error> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(mails.len());
+    for (id, mail) in mails {
+        let About::Invitation(invitation, grantor) = mail.about else {
+            return Err(Error::internal("a mail of an invitation is about something else"));
+        };
+        rows.push((
+            super::hex(id.as_bytes()),
+            super::hex(invitation.as_bytes()),
+            grantor.map(|user| super::hex(user.as_bytes())),
+            super::hex(mail.address.as_bytes()),
+            mail.recipient,
+        ));
+    }
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    let (now, kind) = (tx.now(), Kind::Invitation as i64);
+    sqlx::query!(
+        "insert into mails (id, kind, invitation, user, address, recipient, created, due)
+         select unhex(value ->> 0), ?1, unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), value ->> 4, ?2, ?2 from json_each(?3)",
+        kind,
+        now,
+        rows
+    )
+    .execute(tx.sql())
+    .await?;
+    tx.owe_mail();
+    Ok(())
+}
+
 /// Takes the mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
 pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<Mail>, Error> {
     let (now, until) = (tx.now(), tx.now().plus(lease));

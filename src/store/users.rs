@@ -1,5 +1,7 @@
 //! Users.
 
+use std::collections::BTreeMap;
+
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
@@ -106,6 +108,20 @@ pub async fn login(connection: &mut SqliteConnection, folded: &str) -> Result<Op
     )
     .fetch_optional(connection)
     .await?)
+}
+
+/// The users who hold addresses now, by the addresses' folded form.
+pub async fn holders(connection: &mut SqliteConnection, folded: &[&str]) -> Result<BTreeMap<String, UserId>, Error> {
+    let folded = serde_json::to_string(folded).map_err(Error::internal)?;
+    let rows = sqlx::query!(
+        r#"select a.folded, u.id as "id: UserId"
+             from json_each(?) cross join addresses a on a.folded = json_each.value cross join users u on u.address = a.id
+            where u.deleted = 0"#,
+        folded
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.folded, row.id)).collect())
 }
 
 /// The password hash of a user.

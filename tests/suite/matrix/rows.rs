@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 62] = [
+pub(super) const ROWS: [(&str, &str); 65] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -18,6 +18,8 @@ pub(super) const ROWS: [(&str, &str); 62] = [
     ("ReopenAccount", ""),
     ("InviteUser", ""),
     ("InviteUser", "where there is no account"),
+    ("BatchInviteUsers", ""),
+    ("UpdateInvitation", ""),
     ("GetInvitation", ""),
     ("GetInvitation", "of another account"),
     ("ListInvitations", ""),
@@ -29,6 +31,7 @@ pub(super) const ROWS: [(&str, &str); 62] = [
     ("ChangePrivilege", ""),
     ("AssignRoles", ""),
     ("RemoveMember", ""),
+    ("BatchUpdateMembers", ""),
     ("CreateUser", ""),
     ("SendPasswordReset", ""),
     ("DeactivateUser", ""),
@@ -81,6 +84,7 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
         "InviteUser" | "GetInvitation" | "ListInvitations" | "ResendInvitation" | "WithdrawInvitation" => {
             of_invitations(stage, row).await
         }
+        "BatchInviteUsers" | "UpdateInvitation" | "BatchUpdateMembers" => of_batches(stage, row).await,
         "GetMember" | "ListMembers" | "ChangePrivilege" | "AssignRoles" | "RemoveMember" => of_members(stage, row).await,
         "CreateUser" | "SendPasswordReset" | "DeactivateUser" | "ReactivateUser" | "DeleteUser" | "RevokeSessions" => {
             of_users(stage, row).await
@@ -171,6 +175,26 @@ async fn of_invitations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
         _ => {
             let invitation = stage.fresh_invitation().await;
             proto::WithdrawInvitationRequest { account, invitation, ..Default::default() }.encode_to_vec()
+        }
+    }
+}
+
+async fn of_batches(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let (account, privilege) = (acme(), Privilege::ReadOnly.into());
+    match row.0 {
+        "BatchInviteUsers" => {
+            let invitees = vec![proto::Invitee { email: format!("{}@acme.test", stage.fresh()), privilege, roles: Vec::new() }];
+            proto::BatchInviteUsersRequest { account, invitees, ..Default::default() }.encode_to_vec()
+        }
+        "UpdateInvitation" => {
+            let invitation = stage.fresh_invitation().await;
+            proto::UpdateInvitationRequest { account, invitation, privilege, ..Default::default() }.encode_to_vec()
+        }
+        _ => {
+            stage.put_back_member().await;
+            let change = Some(proto::member_update::Change::Move(proto::MoveMember { privilege, keep_roles: false }));
+            let updates = vec![proto::MemberUpdate { user: stage.member.id.clone(), change, ..Default::default() }];
+            proto::BatchUpdateMembersRequest { account, updates, ..Default::default() }.encode_to_vec()
         }
     }
 }
