@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::config::mail::MailTransport;
+use crate::config::mail::{MailConfig, MailTransport};
 use crate::config::{Config, LinkConfig, SessionConfig, Signup};
 use crate::directory::{Directory, View};
 use crate::domain::clock::{Clock, Timestamp};
@@ -41,7 +41,7 @@ use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
 use crate::domain::token::{LinkKey, LinkKind};
-use crate::mail::{Renderer, Transport};
+use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
 use passwords::Passwords;
@@ -220,7 +220,9 @@ pub fn check_mail(config: &Config) -> Result<(), StartError> {
 }
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {
-    Renderer::new(&config.web.public_url, &config.mail.from).map_err(|error| StartError::Mail(chain(&error)))
+    let MailConfig { from, reply_to, templates, language, .. } = &config.mail;
+    let wording = Wording { reply_to: reply_to.clone(), templates: templates.clone(), language: language.clone() };
+    Renderer::with(&config.web.public_url, from, wording).map_err(|error| StartError::Mail(chain(&error)))
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {

@@ -10,6 +10,7 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod invitation;
+pub mod language;
 pub mod login;
 pub mod name;
 pub mod password;
