@@ -215,7 +215,7 @@ pub fn check_mail(config: &Config) -> Result<(), StartError> {
     match config.mail.transport {
         // opening it would make it
         MailTransport::Directory { .. } => Ok(()),
-        MailTransport::Smtp(_) => transport(config).map(drop),
+        MailTransport::Smtp(_) | MailTransport::Sendmail(_) => transport(config).map(drop),
     }
 }
 

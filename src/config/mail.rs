@@ -33,6 +33,8 @@ pub enum MailTransport {
     },
     /// To a relay.
     Smtp(SmtpSettings),
+    /// To the host's own mail system, by its `sendmail` program.
+    Sendmail(SendmailSettings),
 }
 
 impl MailTransport {
@@ -41,6 +43,17 @@ impl MailTransport {
     pub const fn is_real(&self) -> bool {
         !matches!(self, Self::Directory { .. })
     }
+}
+
+/// The host's `sendmail` program. Postfix, Exim, `OpenSMTPD` and msmtp bring one too.
+#[derive(Clone)]
+pub struct SendmailSettings {
+    /// Its absolute path.
+    pub command: PathBuf,
+    /// What it is given in front of `-i -f SENDER -- RECIPIENT`.
+    pub arguments: Vec<String>,
+    /// For one whole run; then it is killed.
+    pub timeout: Duration,
 }
 
 /// A relay. Relays without login, without TLS or with a private authority are normal on-premise.
@@ -85,15 +98,17 @@ impl SmtpSecurity {
 enum Kind {
     Directory,
     Smtp,
+    Sendmail,
 }
 
 impl MailConfig {
     pub(super) fn take(settings: &mut Settings, data_dir: &Path) -> Self {
-        let kinds = [("directory", Kind::Directory), ("smtp", Kind::Smtp)];
+        let kinds = [("directory", Kind::Directory), ("smtp", Kind::Smtp), ("sendmail", Kind::Sendmail)];
         let kind = settings.choice_or("mail.transport", &kinds);
         for (word, prefix, chosen) in [
             ("directory", "mail.directory.", matches!(kind, Kind::Directory)),
             ("smtp", "mail.smtp.", matches!(kind, Kind::Smtp)),
+            ("sendmail", "mail.sendmail.", matches!(kind, Kind::Sendmail)),
         ] {
             if !chosen {
                 settings.refuse(prefix, &format!("has no effect unless mail.transport = \"{word}\""));
@@ -102,6 +117,7 @@ impl MailConfig {
         let transport = match kind {
             Kind::Directory => MailTransport::Directory { path: settings.path_or("mail.directory.path", data_dir.join("mail")) },
             Kind::Smtp => MailTransport::Smtp(SmtpSettings::take(settings)),
+            Kind::Sendmail => MailTransport::Sendmail(SendmailSettings::take(settings)),
         };
         let given = settings.text("mail.from");
         if given.is_none() && transport.is_real() {
@@ -120,6 +136,20 @@ impl MailConfig {
             templates: settings.path("mail.templates"),
             language: settings.parsed("mail.language"),
             transport,
+        }
+    }
+}
+
+impl SendmailSettings {
+    fn take(settings: &mut Settings) -> Self {
+        let command = settings.path_or("mail.sendmail.command", PathBuf::from("/usr/sbin/sendmail"));
+        if !command.is_absolute() {
+            settings.violation("mail.sendmail.command", "must be an absolute path");
+        }
+        Self {
+            command,
+            arguments: settings.list("mail.sendmail.arguments", Vec::new()),
+            timeout: settings.seconds("mail.sendmail.timeout_seconds", 60),
         }
     }
 }

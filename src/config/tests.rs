@@ -150,6 +150,25 @@ fn settings_of_the_other_transport_are_refused() {
 }
 
 #[test]
+fn sendmail_is_a_real_transport_too_and_takes_an_absolute_path() {
+    let violations = refused("mail = { transport = 'sendmail', sendmail.command = 'sendmail', smtp.host = 'relay' }");
+    for part in [
+        "mail.from (not set): is needed when mail is sent",
+        "mail.sendmail.command (the text): must be an absolute path",
+        "mail.smtp.host (the text): has no effect unless mail.transport = \"smtp\"",
+        "web.public_url (not set): is needed as soon as mail is sent",
+    ] {
+        assert!(violations.iter().any(|violation| violation.starts_with(part)), "{part} in {violations:#?}");
+    }
+    assert_eq!(violations.len(), 4);
+    let text =
+        "web.public_url = 'https://h'\nmail = { transport = 'sendmail', from = 'a@acme.example', sendmail.arguments = ['-v'] }";
+    let config = Config::from_toml(text).expect("valid");
+    let MailTransport::Sendmail(sendmail) = config.mail.transport else { panic!("a program") };
+    assert_eq!((sendmail.command, sendmail.arguments), (PathBuf::from("/usr/sbin/sendmail"), vec!["-v".to_owned()]));
+}
+
+#[test]
 fn the_explanation_is_a_configuration_without_secrets() {
     let environment = [
         ("USER_MANAGEMENT_MAIL__TRANSPORT", "smtp"),
