@@ -44,6 +44,7 @@ use crate::domain::token::{LinkKey, LinkKind};
 use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
+use delivery::InFlight;
 use passwords::Passwords;
 
 /// The service.
@@ -64,6 +65,8 @@ pub struct App {
     transport: Transport,
     mail_owed: Arc<Notify>,
     mail_fault: Mutex<String>,
+    mail_concurrent: usize,
+    in_flight: Arc<InFlight>,
     started: Timestamp,
 }
 
@@ -148,6 +151,8 @@ impl App {
             transport,
             mail_owed,
             mail_fault: Mutex::default(),
+            mail_concurrent: config.mail.concurrent,
+            in_flight: Arc::default(),
             started: clock.now(),
             clock,
         }))

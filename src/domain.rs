@@ -3,6 +3,7 @@
 //! A value of a type from here can't be wrong: it was parsed. Nothing here reads a clock, draws randomness or waits; both come in as
 //! parameters.
 
+pub mod backoff;
 pub mod clock;
 pub mod edition;
 pub mod email;

@@ -1,5 +1,6 @@
 //! Mail against a relay that speaks SMTP.
 
+#[allow(dead_code, reason = "tests of the whole service use the rest of it")]
 #[path = "suite/smtp_sink.rs"]
 mod smtp_sink;
 #[path = "suite/tls_relay.rs"]

@@ -19,6 +19,8 @@ pub struct MailConfig {
     pub templates: Option<PathBuf>,
     /// The language of the mails; English for want of it.
     pub language: Option<Language>,
+    /// Mails that are handed over at once. Bounds what the relay sees of the service.
+    pub concurrent: usize,
     /// Where it goes.
     pub transport: MailTransport,
 }
@@ -135,6 +137,7 @@ impl MailConfig {
             reply_to,
             templates: settings.path("mail.templates"),
             language: settings.parsed("mail.language"),
+            concurrent: settings.whole("mail.concurrent", 4, 1..=64),
             transport,
         }
     }

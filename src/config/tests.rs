@@ -169,6 +169,16 @@ fn sendmail_is_a_real_transport_too_and_takes_an_absolute_path() {
 }
 
 #[test]
+fn what_mails_say_differently_is_looked_at_with_the_rest() {
+    let violations = refused("mail = { reply_to = 'nobody', language = 'Deutsch', templates = '', concurrent = 0 }");
+    let keys: Vec<&str> = violations.iter().filter_map(|violation| violation.split(' ').next()).collect();
+    assert_eq!(keys, ["mail.concurrent", "mail.language", "mail.reply_to", "mail.templates"], "{violations:#?}");
+    let config = Config::from_toml("mail = { reply_to = 'Help <help@acme.example>', language = 'de-AT' }").expect("valid");
+    assert_eq!(config.mail.language.map(|language| language.to_string()), Some("de-AT".to_owned()));
+    assert_eq!(config.mail.concurrent, 4);
+}
+
+#[test]
 fn the_explanation_is_a_configuration_without_secrets() {
     let environment = [
         ("USER_MANAGEMENT_MAIL__TRANSPORT", "smtp"),

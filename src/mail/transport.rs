@@ -6,6 +6,7 @@ mod smtp;
 mod stream;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use self::directory::Directory;
 use self::sendmail::Sendmail;
@@ -86,6 +87,17 @@ impl Transport {
             MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings)?),
         };
         Ok(Self { way })
+    }
+
+    /// The longest that handing one mail over can take.
+    #[must_use]
+    pub const fn longest(&self) -> Duration {
+        match &self.way {
+            // a disk has no deadline; what takes longer than this is a fault that somebody has to look at
+            Way::Directory(_) => Duration::from_mins(1),
+            Way::Relay(relay) => relay.longest(),
+            Way::Program(program) => program.longest(),
+        }
     }
 
     /// Hands a mail over; answers the relay's last reply, what the program said, or the file's name, as one line.

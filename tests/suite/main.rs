@@ -5,6 +5,7 @@
 mod acme;
 mod callers;
 mod client;
+mod delivery;
 mod directory;
 mod edition;
 mod history;
@@ -24,6 +25,8 @@ mod reviewed;
 mod shown;
 mod signing_up;
 mod site;
+#[allow(dead_code, reason = "tests of the transport alone use the rest of it")]
+mod smtp_sink;
 mod starts;
 mod violations;
 mod way;

@@ -46,6 +46,11 @@ impl Sendmail {
         Ok(Self { command, arguments: settings.arguments.clone(), timeout: settings.timeout })
     }
 
+    /// The timeout and the last words.
+    pub(super) const fn longest(&self) -> Duration {
+        self.timeout.saturating_add(LAST_WORDS)
+    }
+
     /// Runs the program for one mail. It is killed, with what it started, when it takes too long or nobody waits for it any more.
     pub(super) async fn send(&self, mail: &Rendered) -> Result<String, SendFault> {
         let name = self.command.display();
