@@ -22,6 +22,7 @@ pub mod returned;
 pub mod services;
 pub mod sessions;
 pub mod sign_up;
+pub mod test_mail;
 mod turns;
 pub mod users;
 
