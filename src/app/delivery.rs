@@ -44,13 +44,15 @@ impl App {
         }
         let mut under_way = JoinSet::new();
         while !stop.is_cancelled() {
+            // before the take: what falls due while it looks must not be taken for what it left
+            let asked = self.now();
             let wait = match self.take_for(&under_way).await {
                 Ok(Some(flight)) => {
                     let app = Arc::clone(&self);
                     under_way.spawn(async move { app.attempt(&flight.mail).await });
                     continue;
                 }
-                Ok(None) => self.until_next().await,
+                Ok(None) => self.until_next(asked).await,
                 Err(error) => {
                     warn!(error = %chain(&error), "the mail queue can't be worked on at present");
                     backoff::FLOOR
@@ -92,12 +94,11 @@ impl App {
         Ok(mail.map(|mail| self.in_flight.take_up(mail)))
     }
 
-    /// How long nothing more will be due.
-    async fn until_next(&self) -> Duration {
-        let now = self.now();
-        let next = async { mails::next_due(&mut *self.store.read().await?, now).await };
+    /// How long nothing will be due beside what was at some moment.
+    async fn until_next(&self, asked: Timestamp) -> Duration {
+        let next = async { mails::next_due(&mut *self.store.read().await?, asked).await };
         match next.await {
-            Ok(Some(due)) => due.since(now).min(LOOK),
+            Ok(Some(due)) => due.since(self.now()).min(LOOK),
             Ok(None) | Err(_) => LOOK,
         }
     }
@@ -136,7 +137,10 @@ impl App {
         };
         let rendered = match self.renderer.render(letter, &to, &self.message_id(mail.id), mail.created) {
             Ok(rendered) => rendered,
-            Err(error) => return (State::Failed, chain(&error), now),
+            Err(error) => {
+                warn!(mail.id = %mail.id, error = %chain(&error), "the mail couldn't be rendered");
+                return (State::Failed, error.to_string(), now);
+            }
         };
         let outcome = self.transport.send(&rendered).await;
         let now = self.now();

@@ -120,6 +120,21 @@ async fn mails_that_wait_for_a_silent_relay_again_leave_a_place_for_a_new_one() 
 }
 
 #[tokio::test]
+async fn a_mail_under_way_is_not_handed_over_again_when_the_clock_ends_its_lease() {
+    let sink = SmtpSink::start(Script::accepting().about("ivy@acme.test", At::Rcpt, Answer::Silence));
+    let site = site(&sink, 4).await;
+    let mut operator = site.operator().await;
+    invite(&mut operator, "ivy@acme.test").await;
+    sink.wait_for_silence(1);
+    site.clock.advance(Duration::from_hours(24));
+    invite(&mut operator, "ann@acme.test").await;
+    sink.wait_for(1);
+    settled(&mut operator, "ann@acme.test", DeliveryState::Sent).await;
+    assert_eq!(sink.conversations(), 2);
+    assert_eq!(mail_to(&mut operator, "ivy@acme.test").await.attempts, 1);
+}
+
+#[tokio::test]
 async fn what_the_relay_took_before_a_crash_is_sent_again_under_the_same_message_id_and_ends_sent() {
     let sink = SmtpSink::start(Script::accepting().at(At::Content, Answer::Silence).taking_anyway());
     let site = site(&sink, 4).await;
