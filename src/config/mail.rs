@@ -17,7 +17,7 @@ pub struct MailConfig {
     pub reply_to: Option<String>,
     /// A directory of templates that stand in for the program's own.
     pub templates: Option<PathBuf>,
-    /// The language of the mails; English for want of it.
+    /// The language of the mails; English for want of it. What there is no translation of stays English.
     pub language: Option<Language>,
     /// Mails that are handed over at once. Bounds what the relay sees of the service.
     pub concurrent: usize,

@@ -31,6 +31,12 @@ impl Language {
         self.0.split('-').next().unwrap_or(&self.0)
     }
 
+    /// The language as it is spoken anywhere.
+    #[must_use]
+    pub fn without_region(&self) -> Self {
+        Self(self.primary().to_owned())
+    }
+
     /// Whether it is English, of whatever region.
     #[must_use]
     pub fn is_english(&self) -> bool {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::templates::{LETTERS, TemplateError, is_template};
+use super::templates::{LETTERS, TemplateError, is_template, translation};
 use crate::domain::language::Language;
 
 /// The files of one directory, by name and language.
@@ -46,11 +46,9 @@ impl Overrides {
         self.files.keys().filter_map(|(_, language)| language.clone()).collect()
     }
 
-    /// What stands in for a template, and where it was found: the language with its region, without, the plain file.
-    pub(super) fn find(&self, name: &str, language: &Language) -> Option<(&str, &Path)> {
-        let primary = language.primary().parse().ok();
-        let chain = [Some(language.clone()), primary, None];
-        let file = chain.into_iter().find_map(|language| self.files.get(&(name.to_owned(), language)))?;
+    /// The file of a template in exactly that language, and where it was found.
+    pub(super) fn find(&self, name: &str, language: Option<&Language>) -> Option<(&str, &Path)> {
+        let file = self.files.get(&(name.to_owned(), language.cloned()))?;
         Some((&file.text, &file.path))
     }
 
@@ -61,12 +59,13 @@ impl Overrides {
             if !LETTERS.contains(&letter) {
                 continue;
             }
-            let other = if ending == "txt" { "html" } else { "txt" };
+            let ending = if ending == "txt" { "html" } else { "txt" };
+            let other = format!("{letter}.{ending}");
             let translated = |(name, found): &(String, Option<Language>)| {
-                *name == format!("{letter}.{other}") && found.as_ref().is_some_and(|found| found.primary() == language.primary())
+                *name == other && found.as_ref().is_some_and(|found| found.primary() == language.primary())
             };
-            if !self.files.keys().any(translated) {
-                return Err(TemplateError::Half { path: file.path.clone(), missing: format!("{letter}.{language}.{other}") });
+            if !self.files.keys().any(translated) && translation(&other, &language.without_region()).is_none() {
+                return Err(TemplateError::Half { path: file.path.clone(), missing: format!("{letter}.{language}.{ending}") });
             }
         }
         Ok(())

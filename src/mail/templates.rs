@@ -72,6 +72,14 @@ macro_rules! letters {
                 (concat!($name, ".html"), include_str!(concat!("templates/", $name, ".html"))),
             )+
         ];
+
+        const TRANSLATIONS: &[(&str, &str)] = &[
+            ("parts.de.html", include_str!("templates/parts.de.html")),
+            $(
+                (concat!($name, ".de.txt"), include_str!(concat!("templates/", $name, ".de.txt"))),
+                (concat!($name, ".de.html"), include_str!(concat!("templates/", $name, ".de.html"))),
+            )+
+        ];
     };
 }
 
@@ -90,9 +98,16 @@ letters!(
     "test"
 );
 
-/// Whether the program has a template of that name.
+/// Whether the program has a template of that name, which has no language in it.
 pub(super) fn is_template(name: &str) -> bool {
     SOURCES.iter().any(|(known, _)| *known == name)
+}
+
+/// The program's own translation of a template.
+pub(super) fn translation(name: &str, language: &Language) -> Option<&'static str> {
+    let (stem, ending) = name.split_once('.')?;
+    let file = format!("{stem}.{language}.{ending}");
+    TRANSLATIONS.iter().find(|(known, _)| *known == file).map(|(_, text)| *text)
 }
 
 /// The templates of one language, parsed, with the address of the site that their links lead to.
@@ -118,7 +133,9 @@ impl Templates {
     pub(super) fn load(site: &str, directory: Option<&Path>, language: Language) -> Result<Self, TemplateError> {
         let overrides = directory.map(Overrides::read).transpose()?.unwrap_or_default();
         let languages = overrides.languages();
-        if !language.is_english() && !languages.iter().any(|found| found.primary() == language.primary()) {
+        let own = languages.iter().any(|found| found.primary() == language.primary());
+        let translated = LETTERS.iter().any(|letter| translation(&format!("{letter}.txt"), &language.without_region()).is_some());
+        if !own && !translated && !language.is_english() {
             return Err(TemplateError::Language(language));
         }
         for other in languages {
@@ -134,16 +151,25 @@ impl Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let mut templates = Self { environment, found: BTreeMap::new(), language, site: site.to_owned() };
         for (name, built_in) in SOURCES {
-            let source = match overrides.find(name, &templates.language) {
-                Some((text, path)) => {
-                    templates.found.insert(name, path.to_owned());
-                    text.to_owned()
-                }
-                None => (*built_in).to_owned(),
-            };
+            let source = templates.source(name, overrides).unwrap_or_else(|| (*built_in).to_owned());
             templates.environment.add_template_owned(*name, source).map_err(|fault| templates.broken(&fault))?;
         }
         Ok(templates)
+    }
+
+    /// What stands in for a template: in the language with its region, without, in none; the site's own before the program's.
+    fn source(&mut self, name: &'static str, overrides: &Overrides) -> Option<String> {
+        let primary = self.language.without_region();
+        for language in [Some(&self.language), Some(&primary), None] {
+            if let Some((text, path)) = overrides.find(name, language) {
+                self.found.insert(name, path.to_owned());
+                return Some(text.to_owned());
+            }
+            if let Some(text) = language.and_then(|language| translation(name, language)) {
+                return Some(text.to_owned());
+            }
+        }
+        None
     }
 
     fn check(&self) -> Result<(), TemplateError> {

@@ -4,8 +4,8 @@ use super::*;
 
 const SITE: &str = "https://site.test";
 
-fn german() -> Language {
-    "de".parse().expect("a language")
+fn french() -> Language {
+    "fr".parse().expect("a language")
 }
 
 /// Loads with these files in the directory.
@@ -24,8 +24,8 @@ fn words(templates: &Templates, letter: &Letter) -> Words {
 }
 
 const LOGIN_EXISTS: [(&str, &str); 2] = [
-    ("login_exists.de.txt", "Subject: Sie haben schon ein Login\n\nMelden Sie sich an: {{ site }}\n"),
-    ("login_exists.de.html", "{% extends \"layout.html\" %}{% block content %}<p>Melden Sie sich an</p>{% endblock %}"),
+    ("login_exists.fr.txt", "Subject: Vous avez un compte\n\nIdentifiez-vous: {{ site }}\n"),
+    ("login_exists.fr.html", "{% extends \"layout.html\" %}{% block content %}<p>Identifiez-vous</p>{% endblock %}"),
 ];
 
 #[test]
@@ -35,7 +35,7 @@ fn a_time_is_told_in_its_zone_and_without_words_in_other_languages() {
     assert_eq!(templates.moment(time, "Europe/Berlin"), "Tuesday, 1 December 2026, 14:05 (Europe/Berlin)");
     assert_eq!(templates.moment(time, "UTC"), "Tuesday, 1 December 2026, 13:05 (UTC)");
     assert_eq!(templates.moment(time, "Mars/Phobos"), "2026-12-01T13:05:00Z");
-    let templates = load(&LOGIN_EXISTS, german()).expect("loaded");
+    let templates = load(&LOGIN_EXISTS, french()).expect("loaded");
     assert_eq!(templates.moment(time, "Europe/Berlin"), "2026-12-01 14:05 (Europe/Berlin)");
 }
 
@@ -49,18 +49,41 @@ fn a_letter_is_in_the_chosen_language_where_the_directory_has_it_and_in_the_next
         Letter::Test { at: Timestamp::from_micros(0) },
     ];
     for (language, subjects) in [
-        ("de", ["Sie haben schon ein Login", "Changed", "Test mail from https://site.test"]),
-        ("de-AT", ["Sie haben schon ein Login", "Changed", "Test mail from https://site.test"]),
+        ("fr", ["Vous avez un compte", "Changed", "Test mail from https://site.test"]),
+        ("fr-CA", ["Vous avez un compte", "Changed", "Test mail from https://site.test"]),
         ("en", ["You already have a Circonus login", "Changed", "Test mail from https://site.test"]),
     ] {
         let templates = load(&files, language.parse().expect("a language")).expect("loaded");
         let found: Vec<String> = letters.iter().map(|letter| words(&templates, letter).subject).collect();
         assert_eq!(found, subjects, "{language}");
     }
-    let templates = load(&files, german()).expect("loaded");
+    let templates = load(&files, french()).expect("loaded");
     let Words { text, html, .. } = words(&templates, &Letter::LoginExists);
-    assert_eq!(text, "Melden Sie sich an: https://site.test");
-    assert!(html.contains("<html lang=\"de\">") && html.contains("<title>Sie haben schon ein Login</title>"), "{html}");
+    assert_eq!(text, "Identifiez-vous: https://site.test");
+    assert!(html.contains("<html lang=\"fr\">") && html.contains("<title>Vous avez un compte</title>"), "{html}");
+}
+
+#[test]
+fn the_program_speaks_german_and_a_site_may_say_part_of_it_differently() {
+    let german: Language = "de-AT".parse().expect("a language");
+    let own = [
+        ("login_exists.de.txt", "Subject: Schon da\n\n{{ site }}\n"),
+        ("password_changed.txt", "Subject: Changed\n\n{{ at }}\n"),
+    ];
+    let templates = load(&own, german.clone()).expect("loaded");
+    let at = Timestamp::from_micros(0);
+    let letters = [Letter::LoginExists, Letter::PasswordChanged { at }, Letter::Test { at }];
+    let subjects = letters.each_ref().map(|letter| words(&templates, letter).subject);
+    assert_eq!(subjects, ["Schon da", "Ihr Circonus-Passwort wurde geändert", "Testmail von https://site.test"]);
+    let templates = Templates::load(SITE, None, german).expect("loaded");
+    for letter in samples::letters() {
+        let Words { subject, text, html } = words(&templates, &letter);
+        for form in [&subject, &text, &html] {
+            for english in ["your", "Your", " the ", "this", "link doesn't"] {
+                assert!(!form.contains(english), "{}: {english:?} in {form}", letter.name());
+            }
+        }
+    }
 }
 
 #[test]
@@ -84,7 +107,7 @@ fn a_broken_override_is_told_with_its_file_and_line() {
         ("test.md", "x", "DIR/test.md is named for no template"),
         ("tset.txt", "Subject: x\n\nx\n", "DIR/tset.txt is named for no template"),
         ("test.DE.txt", "Subject: x\n\nx\n", "DIR/test.DE.txt is named for no template"),
-        ("test.de.txt", "Subject: x\n\nx\n", "DIR/test.de.txt lacks its counterpart test.de.html"),
+        ("test.fr.txt", "Subject: x\n\nx\n", "DIR/test.fr.txt lacks its counterpart test.fr.html"),
     ] {
         let fault = load(&[(name, text)], Language::english()).err().unwrap_or_else(|| panic!("{name} was taken: {text}"));
         assert!(fault.starts_with(said), "{fault:?} doesn't begin with {said:?}");
@@ -94,15 +117,15 @@ fn a_broken_override_is_told_with_its_file_and_line() {
 #[test]
 fn every_language_of_the_directory_is_tried_whichever_is_chosen() {
     let mut files = LOGIN_EXISTS;
-    files[0].1 = "Subject: {{ betreff }}\n\nx\n";
+    files[0].1 = "Subject: {{ sujet }}\n\nx\n";
     let fault = load(&files, Language::english()).err().expect("refused");
-    assert!(fault.starts_with("DIR/login_exists.de.txt, line 1: undefined value"), "{fault}");
+    assert!(fault.starts_with("DIR/login_exists.fr.txt, line 1: undefined value"), "{fault}");
 }
 
 #[test]
 fn a_language_that_nothing_is_written_in_is_refused() {
-    assert_eq!(load(&[], german()).err().expect("refused"), "no template is in the language de");
-    assert!(Templates::load(SITE, None, german()).is_err());
+    assert_eq!(load(&[], french()).err().expect("refused"), "no template is in the language fr");
+    assert!(Templates::load(SITE, None, french()).is_err());
     assert!(Templates::load(SITE, None, "en-GB".parse().expect("a language")).is_ok());
     let nowhere = Templates::load(SITE, Some(Path::new("/nowhere/at/all")), Language::english()).err().expect("refused");
     assert!(nowhere.to_string().starts_with("the template directory /nowhere/at/all"), "{nowhere}");
