@@ -69,11 +69,12 @@ async fn a_recipient_on_whom_the_relay_falls_silent_holds_up_no_other() {
         invite(&mut operator, email).await;
     }
     let messages = sink.wait_for(3);
-    assert_eq!(
-        messages.iter().flat_map(|message| &message.to).collect::<Vec<_>>(),
-        ["ann@acme.test", "bob@acme.test", "cy@acme.test"]
-    );
-    settled(&mut operator, "cy@acme.test", DeliveryState::Sent).await;
+    let mut sent: Vec<&String> = messages.iter().flat_map(|message| &message.to).collect();
+    sent.sort();
+    assert_eq!(sent, ["ann@acme.test", "bob@acme.test", "cy@acme.test"]);
+    for email in sent {
+        settled(&mut operator, email, DeliveryState::Sent).await;
+    }
     let (_, queue) = outbox(&mut operator).await;
     assert_eq!((queue.queued, queue.failed, queue.last_fault.as_str()), (3, 0, ""));
     assert_eq!(queue.oldest_queued_time.map(|time| time.seconds), Some(BEGINNING.as_micros() / 1_000_000));
@@ -203,4 +204,35 @@ async fn an_invitation_that_was_withdrawn_while_its_mail_waited_is_not_sent_any_
     let mail = settled(&mut operator, "ann@acme.test", DeliveryState::Dropped).await;
     assert_eq!(mail.last_reply, "the invitation was withdrawn first");
     assert_eq!((sink.conversations(), sink.messages().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn mail_goes_through_the_hosts_own_program_which_refuses_and_defers_by_its_exit_code() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = directory.path().join("sendmail");
+    let place = directory.path().display();
+    let text = format!(
+        "mail=$(cat)\nfor to; do :; done\ncase $to in bob@*) echo no such user >&2; exit 67;; esac\n\
+         [ -e {place}/up ] || exit 75\nprintf '%s\\n' \"$mail\" >{place}/$to\n"
+    );
+    std::fs::write(&script, text).expect("written");
+    let site = Site::with(&format!(
+        "web.public_url = 'https://site.test'\nmail = {{ transport = 'sendmail', from = 'noreply@site.test', \
+         sendmail = {{ command = '/bin/sh', arguments = ['{}'] }} }}",
+        script.display()
+    ))
+    .await;
+    site.account(ACME).await;
+    let mut operator = site.operator().await;
+    invite(&mut operator, "ann@acme.test").await;
+    invite(&mut operator, "bob@acme.test").await;
+    let mail = settled(&mut operator, "ann@acme.test", DeliveryState::Queued).await;
+    assert_eq!(mail.last_reply, "exit code 75 (EX_TEMPFAIL):");
+    let mail = settled(&mut operator, "bob@acme.test", DeliveryState::Failed).await;
+    assert_eq!(mail.last_reply, "exit code 67 (EX_NOUSER): no such user");
+    std::fs::write(directory.path().join("up"), "").expect("written");
+    retry(&mut operator, "ann@acme.test").await;
+    let mail = settled(&mut operator, "ann@acme.test", DeliveryState::Sent).await;
+    let sent = std::fs::read_to_string(directory.path().join("ann@acme.test")).expect("the program took it");
+    assert!(sent.contains(&format!("\nMessage-ID: {}\n", mail.message_id)), "{sent}");
 }
