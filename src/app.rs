@@ -22,6 +22,7 @@ pub mod returned;
 pub mod services;
 pub mod sessions;
 pub mod sign_up;
+pub mod test_mail;
 mod turns;
 pub mod users;
 
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::config::mail::MailTransport;
+use crate::config::mail::{MailConfig, MailTransport};
 use crate::config::{Config, LinkConfig, SessionConfig, Signup};
 use crate::directory::{Directory, View};
 use crate::domain::clock::{Clock, Timestamp};
@@ -41,9 +42,10 @@ use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
 use crate::domain::token::{LinkKey, LinkKind};
-use crate::mail::{Renderer, Transport};
+use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
+use delivery::InFlight;
 use passwords::Passwords;
 
 /// The service.
@@ -64,6 +66,8 @@ pub struct App {
     transport: Transport,
     mail_owed: Arc<Notify>,
     mail_fault: Mutex<String>,
+    mail_concurrent: usize,
+    in_flight: Arc<InFlight>,
     started: Timestamp,
 }
 
@@ -148,6 +152,8 @@ impl App {
             transport,
             mail_owed,
             mail_fault: Mutex::default(),
+            mail_concurrent: config.mail.concurrent,
+            in_flight: Arc::default(),
             started: clock.now(),
             clock,
         }))
@@ -215,12 +221,14 @@ pub fn check_mail(config: &Config) -> Result<(), StartError> {
     match config.mail.transport {
         // opening it would make it
         MailTransport::Directory { .. } => Ok(()),
-        MailTransport::Smtp(_) => transport(config).map(drop),
+        MailTransport::Smtp(_) | MailTransport::Sendmail(_) => transport(config).map(drop),
     }
 }
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {
-    Renderer::new(&config.web.public_url, &config.mail.from).map_err(|error| StartError::Mail(chain(&error)))
+    let MailConfig { from, reply_to, templates, language, .. } = &config.mail;
+    let wording = Wording { reply_to: reply_to.clone(), templates: templates.clone(), language: language.clone() };
+    Renderer::with(&config.web.public_url, from, wording).map_err(|error| StartError::Mail(chain(&error)))
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {

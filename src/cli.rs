@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::app;
+mod send_test_mail;
+
+use crate::app::{self, test_mail};
 use crate::config::{Config, ConfigError, Flags};
 use crate::serve::ServeError;
 use crate::server::{self, ServerError};
+pub use send_test_mail::SendTestMail;
 
 /// The user management service of Circonus Inside.
 ///
@@ -25,13 +28,15 @@ pub struct Cli {
 }
 
 /// What the program can be told to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Default, Subcommand)]
 pub enum Command {
     /// Serve until SIGTERM or SIGINT; a second signal ends at once
     #[default]
     Serve,
     /// Print the effective configuration without its secrets, or all that is wrong with it
     CheckConfig,
+    /// Send a mail by the configured way and print what the relay said
+    SendTestMail(SendTestMail),
 }
 
 /// Why the program ends without having done what it was told.
@@ -46,6 +51,9 @@ pub enum Failure {
     /// The service can't start, or went down.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A test mail didn't go.
+    #[error(transparent)]
+    TestMail(#[from] test_mail::TestMailError),
     /// The host refuses what a process needs.
     #[error("the process can't be set up")]
     Process(#[from] std::io::Error),
@@ -91,10 +99,10 @@ mod tests {
     fn the_command_line_is_sound_and_serves_by_default() {
         Cli::command().debug_assert();
         let cli = Cli::parse_from(["user-management", "--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--edition", "saas"]);
-        assert_eq!(cli.command, None);
+        assert!(cli.command.is_none());
         assert_eq!(cli.flags.listen.len(), 2);
         let cli = Cli::parse_from(["user-management", "check-config", "--data-dir", "d"]);
-        assert_eq!(cli.command, Some(Command::CheckConfig));
+        assert!(matches!(cli.command, Some(Command::CheckConfig)));
         assert_eq!(cli.flags.data_dir, Some("d".into()));
     }
 

@@ -220,8 +220,8 @@ impl WebConfig {
     fn take(settings: &mut Settings, transport: &MailTransport) -> Self {
         const KEY: &str = "web.public_url";
         let given = settings.text(KEY);
-        if given.is_none() && matches!(transport, MailTransport::Smtp(_)) {
-            settings.violation(KEY, "is needed as soon as mail is sent by SMTP: the links in it begin with it");
+        if given.is_none() && transport.is_real() {
+            settings.violation(KEY, "is needed as soon as mail is sent: the links in it begin with it");
         }
         let url = given.unwrap_or_else(|| settings.default_of(KEY, "http://localhost:7080".to_owned()));
         if !is_base_url(&url) {

@@ -6,17 +6,18 @@ use clap::Parser as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use user_management::cli::{self, Cli, Command, Failure};
-use user_management::config::Config;
 use user_management::config::mail::MailTransport;
+use user_management::config::{Config, Flags};
 use user_management::domain::clock::Clock;
 use user_management::logging;
 use user_management::serve::Service;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or_default() {
-        Command::Serve => start(&cli),
-        Command::CheckConfig => cli::check_config(&cli.flags).map(|explanation| print!("{explanation}")),
+    let Cli { command, flags } = Cli::parse();
+    let outcome = match command.unwrap_or_default() {
+        Command::Serve => start(&flags),
+        Command::CheckConfig => cli::check_config(&flags).map(|explanation| print!("{explanation}")),
+        Command::SendTestMail(mail) => mail.run(&flags).map(|reply| print!("{reply}")),
     };
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     for line in failure.lines() {
@@ -25,8 +26,8 @@ fn main() -> ExitCode {
     failure.exit_code()
 }
 
-fn start(cli: &Cli) -> Result<(), Failure> {
-    let config = Config::load(&cli.flags, std::env::vars_os())?;
+fn start(flags: &Flags) -> Result<(), Failure> {
+    let config = Config::load(flags, std::env::vars_os())?;
     logging::start(&config.log);
     // an error means that there is a provider, and it can only be the same
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -58,6 +59,7 @@ fn announce(config: &Config, service: &Service) {
     match &config.mail.transport {
         MailTransport::Directory { path } => tracing::info!(directory = %path.display(), "mails are written to files, not sent"),
         MailTransport::Smtp(relay) => tracing::info!(relay = format!("{}:{}", relay.host, relay.port), "mails go to a relay"),
+        MailTransport::Sendmail(program) => tracing::info!(program = %program.command.display(), "mails go to a program"),
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), edition = service.app().edition().as_str(), "serving");
 }

@@ -9,6 +9,7 @@ use crate::app::access::{Checked, Listed, Revision};
 use crate::app::answers::Preview;
 use crate::app::invitations::Shown;
 use crate::app::members::Changed;
+use crate::app::operations::MailQueue;
 use crate::app::returned::Returned;
 use crate::app::users::Taken;
 use crate::domain::clock::Timestamp;
@@ -361,5 +362,15 @@ pub(super) fn mail(app: &App, mail: Mail) -> proto::Mail {
         create_time: Some(time(mail.created)),
         next_attempt_time: mail.delivery.due.map(time),
         sent_time: mail.delivery.sent.map(time),
+    }
+}
+
+/// How the outbox is faring.
+pub(super) fn mail_queue(queue: MailQueue) -> proto::MailQueue {
+    proto::MailQueue {
+        queued: queue.counts.queued,
+        failed: queue.counts.failed,
+        oldest_queued_time: queue.counts.oldest.map(time),
+        last_fault: queue.last_fault,
     }
 }

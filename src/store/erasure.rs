@@ -98,7 +98,13 @@ async fn erase_mails(tx: &mut Tx, user: UserId, addresses: &str) -> Result<(), E
 
 /// Notes that a mail was attempted while its person was erased, so that its file is looked for again.
 pub async fn note_mail(tx: &mut Tx, mail: MailId) -> Result<(), Error> {
-    sqlx::query!("insert into erased_mails (id) values (?) on conflict do nothing", mail).execute(tx.sql()).await?;
+    sqlx::query!(
+        "insert into erased_mails (id)
+         select ?1 where not exists (select 1 from mails where id = ?1 and recipient <> '') on conflict do nothing",
+        mail
+    )
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! The outbox: a mail is owed from the commit that asked for it until a relay took it or it is no longer wanted.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
@@ -265,18 +268,33 @@ pub async fn owe_invitations(tx: &mut Tx, mails: &[(MailId, Owed<'_>)]) -> Resul
     Ok(())
 }
 
-/// Takes the mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
-pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<Mail>, Error> {
+/// Which mails may be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Eligible<'a> {
+    /// Addresses that a mail is on its way to already.
+    pub busy: &'a BTreeSet<AddressId>,
+    /// How many attempts a mail may have had at most.
+    pub most_attempts: i64,
+}
+
+/// Takes the eligible mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
+pub async fn take_due(tx: &mut Tx, lease: Duration, eligible: Eligible<'_>) -> Result<Option<Mail>, Error> {
     let (now, until) = (tx.now(), tx.now().plus(lease));
+    let busy = super::json_of(eligible.busy.iter().map(AddressId::as_bytes));
     let row = sqlx::query_as!(
         Row,
         r#"update mails set state = 2, attempts = attempts + 1, due = ?1
-            where id = (select id from mails indexed by mails_open where state in (1, 2) and due <= ?2 order by due, id limit 1)
+            where id = (select id from mails indexed by mails_open
+                         where state in (1, 2) and due <= ?2 and attempts <= ?3
+                           and address not in (select unhex(value) from json_each(?4))
+                         order by due, id limit 1)
            returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                      address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                      due as "due: Timestamp", sent as "sent: Timestamp""#,
         until,
-        now
+        now,
+        eligible.most_attempts,
+        busy
     )
     .fetch_optional(tx.sql())
     .await?;
@@ -316,10 +334,12 @@ pub async fn resume(tx: &mut Tx) -> Result<u64, Error> {
     Ok(done.rows_affected())
 }
 
-/// When the next mail is due; none if none is open.
-pub async fn next_due(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, Error> {
+/// When the next mail is due after a moment; none if none is.
+pub async fn next_due(connection: &mut SqliteConnection, after: Timestamp) -> Result<Option<Timestamp>, Error> {
     let row = sqlx::query!(
-        r#"select due as "due: Timestamp" from mails indexed by mails_open where state in (1, 2) order by due, id limit 1"#
+        r#"select due as "due: Timestamp" from mails indexed by mails_open where state in (1, 2) and due > ?
+            order by due, id limit 1"#,
+        after
     )
     .fetch_optional(connection)
     .await?;
@@ -376,7 +396,7 @@ pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     )
     .fetch_all(tx.sql())
     .await?;
-    let addresses: std::collections::BTreeSet<AddressId> = gone.iter().map(|row| row.address).collect();
+    let addresses: BTreeSet<AddressId> = gone.iter().map(|row| row.address).collect();
     super::addresses::forget(tx, &addresses).await?;
     Ok(gone.len().try_into().unwrap_or(u64::MAX))
 }

@@ -6,6 +6,7 @@ mod acme;
 mod batches;
 mod callers;
 mod client;
+mod delivery;
 mod directory;
 mod edition;
 mod history;
@@ -25,6 +26,8 @@ mod reviewed;
 mod shown;
 mod signing_up;
 mod site;
+#[allow(dead_code, reason = "tests of the transport alone use the rest of it")]
+mod smtp_sink;
 mod starts;
 mod violations;
 mod way;

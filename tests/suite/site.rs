@@ -1,5 +1,6 @@
 //! A running service to test against: the real server on free ports, a real SQLite file, mail as files, a clock that is set.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -85,6 +86,27 @@ impl Site {
     /// Sets what a password hash costs from the next start on.
     pub(crate) fn cost(&mut self, memory_kib: u32) {
         self.hash_memory_kib = memory_kib;
+    }
+
+    /// Another service, at the same time, on the data as a crash at this moment would leave it.
+    pub(crate) async fn after_a_crash(&self) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let mut site = Self {
+            dir,
+            running: None,
+            settings: self.settings.clone(),
+            hash_memory_kib: self.hash_memory_kib,
+            clock: self.clock.clone(),
+            mails: Mutex::default(),
+        };
+        std::fs::DirBuilder::new().mode(0o700).create(site.data_dir()).expect("made");
+        for entry in std::fs::read_dir(self.data_dir()).expect("readable").map(|entry| entry.expect("an entry")) {
+            if entry.file_type().expect("a type").is_file() {
+                std::fs::copy(entry.path(), site.data_dir().join(entry.file_name())).expect("copied");
+            }
+        }
+        site.run().await;
+        site
     }
 
     /// Ends the service; the data stays.

@@ -1,5 +1,11 @@
+use secrecy::SecretString;
+
 use super::*;
-use crate::domain::role::Role;
+use crate::domain::edition::Edition;
+use crate::domain::name::{DisplayName, Timezone};
+use crate::domain::privilege::Privilege;
+use crate::domain::role::{Role, RoleSet};
+use crate::mail::{ConfirmationLink, PasswordLink};
 
 const TOKEN: &str = "AgAAAAEBkyJ3vgB7u5tGxQpZ2mL8kR4sT6vW0yX1zA3bC5dE7fG9hI-jK_lM2nO4pQ6rS8t";
 const ID: &str = "mail_0190aabbccdd7eeffff0011223344556@site.test";
