@@ -331,7 +331,8 @@ pub(super) fn event(view: &View, event: &Event, with_client: bool) -> proto::Eve
         seq: event.seq,
         time: Some(time(event.time)),
         kind: event.change.kind().into(),
-        actor: actor(event.actor),
+        actor: event.actor.to_string(),
+        subject: event.change.subject().map(|subject| subject.to_string()).unwrap_or_default(),
         on_behalf_of: event.on_behalf_of.map(|user| user.to_string()).unwrap_or_default(),
         account: account.map(|account| account.name.to_string()).unwrap_or_default(),
         client_address: client.map(|client| client.value().to_owned()).unwrap_or_default(),
@@ -358,16 +359,6 @@ const fn door(door: Door) -> proto::Door {
     }
 }
 
-fn actor(actor: Actor) -> String {
-    match actor {
-        Actor::Server => "server".to_owned(),
-        Actor::Anonymous => "anonymous".to_owned(),
-        Actor::Operator(uid) => format!("operator:{uid}"),
-        Actor::User { user, .. } => user.to_string(),
-        Actor::Service(service) => service.to_string(),
-    }
-}
-
 fn tell_change(event: &mut proto::Event, change: &Change) {
     match change {
         Change::EditionSet(data) => {
@@ -375,7 +366,6 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
             event.epoch = data.epoch.to_string();
         }
         Change::MailRetried(state) => {
-            event.subject = state.mail.to_string();
             event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
         }
         Change::AccountCreated(account) | Change::AccountUpdated(account) => {
@@ -397,12 +387,10 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
             tell_user(event, state);
         }
         Change::SessionStarted(state) | Change::SessionEnded(state) => {
-            event.subject = state.session.to_string();
             event.user = state.user.to_string();
             event.expire_time = Some(time(state.expires));
         }
         Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
-            event.subject = state.service.to_string();
             event.display_name.clone_from(&state.name);
             event.scopes = state.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
             event.certificate_name = state.certificate.clone().unwrap_or_default();
@@ -412,7 +400,6 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
 }
 
 fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
-    event.subject = state.invitation.to_string();
     state.email.value().clone_into(&mut event.email);
     event.privilege = privilege(state.standing.privilege).into();
     event.roles = roles(state.standing.roles);
@@ -423,14 +410,12 @@ fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
 }
 
 fn tell_member(event: &mut proto::Event, state: &MemberState) {
-    event.subject = state.user.to_string();
     event.privilege = privilege(state.standing.privilege).into();
     event.roles = roles(state.standing.roles);
     event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
 }
 
 fn tell_user(event: &mut proto::Event, state: &UserState) {
-    event.subject = state.user.to_string();
     state.email.value().clone_into(&mut event.email);
     state.display_name.value().clone_into(&mut event.display_name);
 }

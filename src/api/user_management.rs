@@ -1,4 +1,4 @@
-//! `UserManagement`: accounts, members, invitations.
+//! `UserManagement`: accounts, members, invitations, users.
 
 use tonic::{Request, Response, Status};
 
@@ -6,12 +6,13 @@ use super::fields::Fields;
 use super::{Api, convert};
 use crate::app::accounts::{AccountUpdate, NewAccount};
 use crate::app::admission::Needs;
-use crate::app::invitations::Which;
+use crate::app::invitations::Filter;
 use crate::app::members::{Assignment, Move};
 use crate::domain::name::{DisplayName, Timezone};
 use crate::domain::policy::Standing;
 use crate::proto;
 use crate::proto::user_management_server::UserManagement;
+use crate::store::{accounts, members, users};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -52,8 +53,11 @@ impl UserManagement for Api {
         self.answer(request, |caller, request| async move {
             let listing = self.app.listing(&caller)?;
             let mut fields = Fields::default();
-            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
-            let page = self.app.accounts(listing, &page).await?;
+            let prefix = fields.name_prefix(request.name_prefix);
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(prefix), Some(page)) = (prefix, page) else { return Err(fields.refusal()) };
+            let which = accounts::Which { closed: request.closed, admin_missing: request.admin_missing };
+            let page = self.app.accounts(listing, which, &prefix, &page).await?;
             let accounts = page.entries.iter().map(|account| convert::account(&self.app, account)).collect();
             Ok(proto::ListAccountsResponse { accounts, next_page_token: page.next })
         })
@@ -114,11 +118,15 @@ impl UserManagement for Api {
         self.answer(request, |caller, request| async move {
             let reader = self.app.admit(&caller, &request.account, Needs::READ)?;
             let mut fields = Fields::after(reader.violation());
-            let states = fields.states(&request.states);
+            let states = fields.codes("states", &request.states, 5);
+            let deliveries = fields.codes("delivery_states", &request.delivery_states, 5);
+            let prefix = fields.email_prefix(&request.email_prefix);
             let page = fields.page(request.page_size, request.page_token);
-            let (Some(states), Some(page)) = (states, page) else { return Err(fields.refusal()) };
-            let which = if states == 0 { Which::Unanswered } else { Which::In(states) };
-            let page = self.app.invitations(&reader, which, &page).await?;
+            let (Some(states), Some(deliveries), Some(prefix), Some(page)) = (states, deliveries, prefix, page) else {
+                return Err(fields.refusal());
+            };
+            let filter = Filter { states, deliveries, held: request.held, prefix };
+            let page = self.app.invitations(&reader, filter, &page).await?;
             let replies = reader.sees_replies(&self.app);
             let invitations = page.entries.iter().map(|shown| convert::invitation(&self.app, shown, replies)).collect();
             Ok(proto::ListInvitationsResponse { invitations, next_page_token: page.next })
@@ -177,10 +185,46 @@ impl UserManagement for Api {
         self.answer(request, |caller, request| async move {
             let reader = self.app.admit(&caller, &request.account, Needs::READ)?;
             let mut fields = Fields::after(reader.violation());
-            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
-            let page = self.app.members(&reader, &page).await?;
+            let privileges = fields.codes("privileges", &request.privileges, 3);
+            let role = fields.role(request.role);
+            let prefix = fields.email_prefix(&request.email_prefix);
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(privileges), Some(role), Some(prefix), Some(page)) = (privileges, role, prefix, page) else {
+                return Err(fields.refusal());
+            };
+            let which = members::Which { privileges, role, active: request.active };
+            let page = self.app.members(&reader, which, prefix, &page).await?;
             let members = page.entries.iter().map(|member| convert::member(&self.app, member)).collect();
             Ok(proto::ListMembersResponse { members, next_page_token: page.next })
+        })
+        .await
+    }
+
+    async fn get_user(&self, request: Request<proto::GetUserRequest>) -> Answer<proto::GetUserResponse> {
+        self.answer(request, |caller, request| async move {
+            let seeing = self.app.seeing(&caller)?;
+            let mut fields = Fields::default();
+            let Some(user) = fields.user(&request.user) else {
+                // what is nobody is somebody else for a person, who hears the same of both
+                seeing.everybody()?;
+                return Err(fields.refusal());
+            };
+            let user = self.app.user(seeing, &user).await?;
+            Ok(proto::GetUserResponse { user: Some(convert::user(&user)) })
+        })
+        .await
+    }
+
+    async fn list_users(&self, request: Request<proto::ListUsersRequest>) -> Answer<proto::ListUsersResponse> {
+        self.answer(request, |caller, request| async move {
+            let seeing = self.app.seeing(&caller)?;
+            let mut fields = Fields::default();
+            let prefix = fields.email_prefix(&request.email_prefix);
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(prefix), Some(page)) = (prefix, page) else { return Err(fields.refusal()) };
+            let which = users::Which { active: request.active, super_admin: request.super_admin };
+            let page = self.app.users(seeing, which, prefix, &page).await?;
+            Ok(proto::ListUsersResponse { users: page.entries.iter().map(convert::user).collect(), next_page_token: page.next })
         })
         .await
     }

@@ -20,6 +20,7 @@
 
 mod bytes;
 mod states;
+mod subject;
 
 use sha2::{Digest as _, Sha256};
 
@@ -30,6 +31,7 @@ use states::read_bool;
 pub use states::{
     AccountState, DataState, Grantor, InvitationState, MailState, MemberState, ServiceState, SessionState, UserState,
 };
+pub use subject::Subject;
 
 /// The version of the layout that is written.
 const VERSION: u8 = 1;

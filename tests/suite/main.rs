@@ -9,6 +9,7 @@ mod directory;
 mod edition;
 mod history;
 mod invitations;
+mod lists;
 mod mailbox;
 mod matrix;
 mod members;

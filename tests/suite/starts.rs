@@ -65,7 +65,7 @@ async fn data_of_a_newer_program_is_refused_untouched() {
     let before = std::fs::read(&file).expect("readable");
     assert_eq!(
         refusal(&site.data_dir()).await,
-        "DATA/user-management.db has schema version 9000, and this program knows 1 at most: use the newer program, or restore an \
+        "DATA/user-management.db has schema version 9000, and this program knows 4 at most: use the newer program, or restore an \
          older backup"
     );
     assert!(before == std::fs::read(&file).expect("readable"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use user_management::proto::{self, Privilege};
 
+use super::kinds::Kind;
 use crate::client::Client;
 use crate::site::{PASSWORD, Person, Site};
 
@@ -117,6 +118,12 @@ impl Stage {
             let request = proto::AcceptInvitationRequest { invitation, ..Default::default() };
             self.site.bearer(&session.token).await.identity.accept_invitation(request).await.expect("it is theirs");
         }
+    }
+
+    /// Somebody with a login who isn't the caller.
+    pub(super) fn stranger_to(&self, caller: &Kind) -> &Person {
+        let is_stranger = caller.person.as_ref().is_some_and(|person| person.id == self.stranger.id);
+        if is_stranger { &self.member } else { &self.stranger }
     }
 
     /// A new service.
