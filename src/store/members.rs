@@ -300,7 +300,7 @@ pub async fn page_by_address(
                               and n.folded < ?4 order by n.folded limit 1)
               from walk where folded is not null
              order by 2 nulls last limit ?5) select class, folded from walk) walked
-           cross join members m on m.account = ?1 and m.class = walked.class and m.folded = walked.folded
+           cross join members m indexed by members_by_class_and_address on m.account = ?1 and m.class = walked.class and m.folded = walked.folded
            cross join users u on u.id = m.user cross join accounts a on a.id = m.account",
         account,
         classes,

@@ -160,7 +160,7 @@ pub async fn page_by_address(
                  order by 2 nulls last limit ?4)
            select u.id as "id: UserId", u.address as "address: AddressId", u.email, u.display_name, u.active as "active: bool",
                   u.super_admin as "super_admin: bool", u.created as "created: Timestamp", u.version, u.folded as "folded!"
-             from walk cross join users u on u.class = walk.class and u.folded = walk.folded"#,
+             from walk cross join users u indexed by users_by_class_and_address on u.class = walk.class and u.folded = walk.folded"#,
         classes,
         from,
         end,

@@ -91,6 +91,8 @@ async fn no_query_reads_all_of_a_table_that_grows_or_sorts_without_bound() {
         let much = |step: &&String| {
             let reads = step.starts_with("SCAN ") && !step.starts_with("SCAN CONSTANT ROW");
             let allowed = ALLOWED.iter().any(|(what, of, _)| step.contains(what) && query.contains(of));
+            // all that an account has is as much as a table
+            let reads = reads || step.ends_with("USING PRIMARY KEY (account=?)");
             (reads || step.contains("USE TEMP B-TREE")) && !allowed
         };
         let found: Vec<String> = steps.iter().filter(much).cloned().collect();
