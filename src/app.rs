@@ -195,10 +195,10 @@ impl App {
         self.store.close().await;
     }
 
-    /// What to open in a browser for a link. The token stands behind `#`: a fragment reaches no server's log and no Referer.
+    /// What to open in a browser for a link.
     #[must_use]
     pub fn url(&self, kind: LinkKind, token: &str) -> String {
-        format!("{}/{}#token={token}", self.public_url, kind.page())
+        kind.url(&self.public_url, token)
     }
 
     /// The etag of something that the event `version` last changed.

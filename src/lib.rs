@@ -63,6 +63,12 @@
 //!   fsync failed may still be found in the file.
 //! - Jitter between attempts at a mail is drawn from the whole range above half a minute, not from zero ([`domain::backoff`]): a relay that
 //!   greylists would only be asked in vain.
+//! - Erasing a person writes the database file anew (`store::erasure`): deleting with `secure_delete` isn't enough, since pages that were split
+//!   before may hold copies. It is noted in the database until it is done.
+//! - `SendPasswordReset` is the operators' way to help who lost a password: `RequestPasswordReset` is anybody's, and in `Identity` an operator
+//!   can't stand in.
+//! - A password that was compared outside the transaction must still be the present one inside it, or a change of password would let a
+//!   sign-in of before slip past.
 //! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.
 
 pub mod api;

@@ -99,15 +99,16 @@ pub enum LinkKind {
 impl LinkKind {
     const ALL: [Self; 4] = [Self::Confirmation, Self::Invitation, Self::Password, Self::AddressChange];
 
-    /// The page of the site that its links lead to.
+    /// What to open in a browser: a page of the site. The token stands behind `#`: a fragment reaches no server's log and no Referer.
     #[must_use]
-    pub const fn page(self) -> &'static str {
-        match self {
+    pub fn url(self, site: &str, token: &str) -> String {
+        let page = match self {
             Self::Confirmation => "confirm",
             Self::Invitation => "invitation",
             Self::Password => "reset-password",
             Self::AddressChange => "confirm-address",
-        }
+        };
+        format!("{site}/{page}#token={token}")
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::language::Language;
 use crate::domain::name::DisplayName;
 use crate::domain::role::Role;
+use crate::domain::token::LinkKind;
 
 /// What an override may fail of, as a line for whoever wrote it.
 #[derive(Debug, thiserror::Error)]
@@ -242,7 +243,7 @@ impl Templates {
                 privilege => privilege.label(),
                 roles => roles.iter().map(Role::label).map(Value::from).collect::<Value>(),
                 expires => expires.map(|time| self.moment(time, timezone.as_str())),
-                link => self.link("invitation", token.expose_secret()),
+                link => self.link(LinkKind::Invitation, token.expose_secret()),
             },
             Letter::Confirmation(link) => context! { link => self.confirmation(link) },
             Letter::ConfirmationAgain(links) => {
@@ -251,10 +252,10 @@ impl Templates {
             Letter::LoginExists => context! {},
             // one page: the same call sets a first password and a new one
             Letter::PasswordReset(link) | Letter::SetPassword(link) => {
-                context! { link => self.ending("reset-password", &link.token, link.expires) }
+                context! { link => self.ending(LinkKind::Password, &link.token, link.expires) }
             }
             Letter::AddressChange { token, expires } => {
-                context! { link => self.ending("confirm-address", token, *expires) }
+                context! { link => self.ending(LinkKind::AddressChange, token, *expires) }
             }
             Letter::PasswordChanged { at }
             | Letter::AddressChanged { at }
@@ -267,17 +268,16 @@ impl Templates {
     }
 
     fn confirmation(&self, link: &ConfirmationLink) -> Value {
-        context! { requested => self.moment(link.requested, "UTC"), ..self.ending("confirm", &link.token, link.expires) }
+        context! { requested => self.moment(link.requested, "UTC"), ..self.ending(LinkKind::Confirmation, &link.token, link.expires) }
     }
 
     /// A link with its end. Nothing is known about where the person is, so the time is UTC.
-    fn ending(&self, page: &str, token: &SecretString, expires: Timestamp) -> Value {
-        context! { expires => self.moment(expires, "UTC"), ..self.link(page, token.expose_secret()) }
+    fn ending(&self, kind: LinkKind, token: &SecretString, expires: Timestamp) -> Value {
+        context! { expires => self.moment(expires, "UTC"), ..self.link(kind, token.expose_secret()) }
     }
 
-    /// The token stands behind `#`: a fragment reaches no server's log and no Referer.
-    fn link(&self, page: &str, token: &str) -> Value {
-        context! { token, url => format!("{}/{page}#token={token}", self.site) }
+    fn link(&self, kind: LinkKind, token: &str) -> Value {
+        context! { token, url => kind.url(&self.site, token) }
     }
 
     /// A time as a person reads it, with the zone named: in English `Tuesday, 1 December 2026, 14:05 (Europe/Berlin)`, in any other
