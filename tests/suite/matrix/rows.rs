@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 49] = [
+pub(super) const ROWS: [(&str, &str); 50] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -54,6 +54,7 @@ pub(super) const ROWS: [(&str, &str); 49] = [
     ("RevokeService", "that isn't there"),
     ("ListEvents", "of acme"),
     ("ListEvents", "of all accounts"),
+    ("VerifyEvents", ""),
     ("ListMail", ""),
     ("RetryMail", ""),
     ("SetSuperAdmin", ""),
@@ -72,7 +73,7 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
         "SignUp" | "ConfirmEmail" | "ResendConfirmation" | "SignIn" | "PreviewInvitation" => of_anyone(stage, row),
         "AcceptInvitation" | "IgnoreInvitation" | "LeaveAccount" => of_answers(stage, caller, row).await,
         // requests without fields
-        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" => Vec::new(),
+        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" => Vec::new(),
         _ => of_operations(stage, row).await,
     }
 }
