@@ -1,32 +1,32 @@
 //! The program: arguments, logging, signals; all else is the library's.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use user_management::cli::{self, Cli, Command, Failure};
-use user_management::config::Config;
+use user_management::cli::{Cli, Failure};
 use user_management::config::mail::MailTransport;
+use user_management::config::{Config, Flags};
 use user_management::domain::clock::Clock;
 use user_management::logging;
 use user_management::serve::Service;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match cli.command.unwrap_or_default() {
-        Command::Serve => start(&cli),
-        Command::CheckConfig => cli::check_config(&cli.flags).map(|explanation| print!("{explanation}")),
-    };
-    let Err(failure) = outcome else { return ExitCode::SUCCESS };
-    for line in failure.lines() {
-        eprintln!("user-management: {line}");
-    }
-    failure.exit_code()
+    let outcome = if cli.serves() { start(&cli.flags).map(|()| ExitCode::SUCCESS) } else { cli.run() };
+    outcome.unwrap_or_else(|failure| {
+        for line in failure.lines() {
+            // that nobody listens is no reason to panic
+            let _ = writeln!(std::io::stderr(), "user-management: {line}");
+        }
+        failure.exit_code()
+    })
 }
 
-fn start(cli: &Cli) -> Result<(), Failure> {
-    let config = Config::load(&cli.flags, std::env::vars_os())?;
+fn start(flags: &Flags) -> Result<(), Failure> {
+    let config = Config::load(flags, std::env::vars_os())?;
     logging::start(&config.log);
     // an error means that there is a provider, and it can only be the same
     let _ = rustls::crypto::ring::default_provider().install_default();

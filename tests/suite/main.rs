@@ -12,6 +12,7 @@ mod invitations;
 mod mailbox;
 mod matrix;
 mod members;
+mod operators;
 mod queries;
 mod races;
 mod reasons;
