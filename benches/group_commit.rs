@@ -19,6 +19,7 @@ use user_management::app::UserRef;
 use user_management::app::accounts::NewAccount;
 use user_management::app::admission::Needs;
 use user_management::app::caller::{Caller, Credentials};
+use user_management::app::invitations::HandOver;
 use user_management::config::Config;
 use user_management::domain::clock::Clock;
 use user_management::domain::email::Email;
@@ -108,7 +109,7 @@ fn measure(tuning: Tuning, callers: u32, checks: bool) -> f64 {
                     }
                     let email = Email::parse(&format!("user-{caller}-{number}@acme.test")).expect("an address");
                     let manager = app.admit(&operator, "acme", Needs::MANAGE).expect("a manager");
-                    app.invite(manager, email, grant, Terms::default()).await.expect("an invitation");
+                    app.invite(manager, email, grant, HandOver::Mail, Terms::default()).await.expect("an invitation");
                     written.fetch_add(1, Ordering::Relaxed);
                 }
             });

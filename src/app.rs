@@ -13,13 +13,17 @@ mod housekeeping;
 pub mod invitations;
 mod letters;
 mod link_key;
+pub mod logins;
 pub mod members;
 pub mod operations;
 pub mod page;
 mod passwords;
+pub mod returned;
 pub mod services;
 pub mod sessions;
 pub mod sign_up;
+pub mod test_mail;
+mod turns;
 pub mod users;
 
 use std::collections::BTreeSet;
@@ -28,8 +32,8 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::config::mail::MailTransport;
-use crate::config::{Config, SessionConfig, Signup};
+use crate::config::mail::{MailConfig, MailTransport};
+use crate::config::{Config, LinkConfig, SessionConfig, Signup};
 use crate::directory::{Directory, View};
 use crate::domain::clock::{Clock, Timestamp};
 use crate::domain::edition::Edition;
@@ -37,10 +41,11 @@ use crate::domain::email::Email;
 use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
-use crate::domain::token::LinkKey;
-use crate::mail::{Renderer, Transport};
+use crate::domain::token::{LinkKey, LinkKind};
+use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
+use delivery::InFlight;
 use passwords::Passwords;
 
 /// The service.
@@ -50,15 +55,19 @@ pub struct App {
     clock: Clock,
     edition: Edition,
     signup: Signup,
+    link: LinkConfig,
     session: SessionConfig,
     invitation_lifetime: Option<Duration>,
     operator_uids: BTreeSet<u32>,
     passwords: Passwords,
     link_key: LinkKey,
+    public_url: String,
     renderer: Renderer,
     transport: Transport,
     mail_owed: Arc<Notify>,
     mail_fault: Mutex<String>,
+    mail_concurrent: usize,
+    in_flight: Arc<InFlight>,
     started: Timestamp,
 }
 
@@ -132,15 +141,19 @@ impl App {
             directory,
             edition,
             signup: config.signup.unwrap_or(Signup::of(edition)),
+            link: config.link,
             session: config.session,
             invitation_lifetime: config.invitation_lifetime,
             operator_uids: operator_uids(&config.grpc.operator_uids),
             passwords,
             link_key,
+            public_url: config.web.public_url.clone(),
             renderer,
             transport,
             mail_owed,
             mail_fault: Mutex::default(),
+            mail_concurrent: config.mail.concurrent,
+            in_flight: Arc::default(),
             started: clock.now(),
             clock,
         }))
@@ -182,6 +195,12 @@ impl App {
         self.store.close().await;
     }
 
+    /// What to open in a browser for a link. The token stands behind `#`: a fragment reaches no server's log and no Referer.
+    #[must_use]
+    pub fn url(&self, kind: LinkKind, token: &str) -> String {
+        format!("{}/{}#token={token}", self.public_url, kind.page())
+    }
+
     /// The etag of something that the event `version` last changed.
     #[must_use]
     pub fn etag(&self, version: i64) -> String {
@@ -202,12 +221,14 @@ pub fn check_mail(config: &Config) -> Result<(), StartError> {
     match config.mail.transport {
         // opening it would make it
         MailTransport::Directory { .. } => Ok(()),
-        MailTransport::Smtp(_) => transport(config).map(drop),
+        MailTransport::Smtp(_) | MailTransport::Sendmail(_) => transport(config).map(drop),
     }
 }
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {
-    Renderer::new(&config.web.public_url, &config.mail.from).map_err(|error| StartError::Mail(chain(&error)))
+    let MailConfig { from, reply_to, templates, language, .. } = &config.mail;
+    let wording = Wording { reply_to: reply_to.clone(), templates: templates.clone(), language: language.clone() };
+    Renderer::with(&config.web.public_url, from, wording).map_err(|error| StartError::Mail(chain(&error)))
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {
@@ -230,7 +251,7 @@ async fn record_edition(store: &Store, recorded: Option<Recorded>, present: Reco
                 Some(_) => server::set_edition(tx, present.edition).await?,
             }
             let Recorded { epoch, edition } = present;
-            tx.record(Change::EditionSet(DataState { epoch, edition })).await.map(|_| ())
+            tx.record(Change::EditionSet(DataState { epoch, edition })).await
         })
         .await
 }

@@ -19,6 +19,7 @@ mod offline;
 mod reach;
 mod refusal;
 mod screen;
+mod send_test_mail;
 mod service;
 mod status;
 mod super_admin;
@@ -72,6 +73,7 @@ impl Cli {
         match self.command.unwrap_or_default() {
             Command::Serve => unreachable!("main serves"),
             Command::CheckConfig => screen::print(&check_config(&self.flags)?),
+            Command::SendTestMail(mail) => screen::print(&mail.run(&self.flags)?),
             Command::Completions(completions) => completions.print(),
             Command::Man(pages) => pages.print(),
             Command::Operate(operation) => {
@@ -93,6 +95,8 @@ enum Command {
     Serve,
     /// Print the effective configuration without its secrets, or all that is wrong with it
     CheckConfig,
+    /// Send a mail by the configured way and print what the relay said
+    SendTestMail(send_test_mail::SendTestMail),
     /// What goes to a server.
     #[command(flatten)]
     Operate(Operation),

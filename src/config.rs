@@ -71,6 +71,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How long an invitation can be accepted after it was last sent; none means for ever.
     pub invitation_lifetime: Option<Duration>,
+    /// How long links stay good that confirm a sign-up, or that change a login.
+    pub link: LinkConfig,
     /// How long people stay signed in.
     pub session: SessionConfig,
     /// What a password hash costs.
@@ -90,6 +92,15 @@ pub struct WebConfig {
     pub public_url: String,
 }
 
+/// How long links stay good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkConfig {
+    /// One that confirms an address: of a sign-up, of a new address, or of a login that an operator made.
+    pub confirmation: Duration,
+    /// One that sets another password.
+    pub reset: Duration,
+}
+
 /// How long people stay signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
@@ -99,9 +110,11 @@ pub struct SessionConfig {
     pub lifetime: Duration,
 }
 
-/// What a password hash (argon2id) costs. Old hashes keep the cost that they were made with.
+/// What a password has to be, and what its hash (argon2id) costs. Old hashes get the present cost at the next sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordConfig {
+    /// The fewest characters of a password that somebody chooses.
+    pub minimum_length: usize,
     /// Memory of one hash in KiB; the default is the smaller of OWASP's recommendations.
     pub memory_kib: u32,
     /// Passes over the memory.
@@ -187,6 +200,7 @@ impl Config {
                 .choice("signup", &[("invited", Signup::Invited), ("open", Signup::Open), ("closed", Signup::Closed)]),
             web: WebConfig::take(settings, &mail.transport),
             invitation_lifetime: settings.optional_days("invitation.lifetime_days", 7),
+            link: LinkConfig::take(settings),
             session: SessionConfig::take(settings),
             password: PasswordConfig::take(settings),
             log: LogConfig::take(settings),
@@ -206,8 +220,8 @@ impl WebConfig {
     fn take(settings: &mut Settings, transport: &MailTransport) -> Self {
         const KEY: &str = "web.public_url";
         let given = settings.text(KEY);
-        if given.is_none() && matches!(transport, MailTransport::Smtp(_)) {
-            settings.violation(KEY, "is needed as soon as mail is sent by SMTP: the links in it begin with it");
+        if given.is_none() && transport.is_real() {
+            settings.violation(KEY, "is needed as soon as mail is sent: the links in it begin with it");
         }
         let url = given.unwrap_or_else(|| settings.default_of(KEY, "http://localhost:7080".to_owned()));
         if !is_base_url(&url) {
@@ -221,6 +235,14 @@ fn is_base_url(url: &str) -> bool {
     let plain = url.starts_with("https://") || url.starts_with("http://");
     let uri = url.parse::<http::Uri>().ok().filter(|_| plain && !url.contains(['?', '#', '@']));
     uri.is_some_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+}
+
+impl LinkConfig {
+    fn take(settings: &mut Settings) -> Self {
+        let confirmation: u64 = settings.whole("link.confirmation_hours", 24, 1..=24 * 30);
+        let reset: u64 = settings.whole("link.reset_minutes", 60, 5..=24 * 60);
+        Self { confirmation: Duration::from_secs(confirmation * HOUR), reset: Duration::from_secs(reset * 60) }
+    }
 }
 
 impl SessionConfig {
@@ -241,7 +263,14 @@ impl PasswordConfig {
         // argon2 needs 8 KiB for each lane
         let memory_kib = settings.whole("password.memory_kib", 19_456, 8 * parallelism..=4 * 1024 * 1024);
         let iterations = settings.whole("password.iterations", 2, 1..=100);
-        Self { memory_kib, iterations, parallelism, concurrent: settings.whole("password.concurrent", 2, 1..=256) }
+        let minimum_length = settings.whole("password.minimum_length", 8, 8..=64);
+        Self {
+            minimum_length,
+            memory_kib,
+            iterations,
+            parallelism,
+            concurrent: settings.whole("password.concurrent", 2, 1..=256),
+        }
     }
 }
 

@@ -126,6 +126,8 @@ pub struct View {
     addresses: OrdMap<Arc<str>, UserId>,
     members: OrdMap<(AccountId, UserId), Standing>,
     sessions: OrdMap<TokenDigest, Session>,
+    /// The tokens of each user's sessions, so that they can be ended together.
+    sessions_of: OrdMap<(UserId, SessionId), TokenDigest>,
     services: OrdMap<ServiceId, Service>,
     tokens: OrdMap<TokenDigest, ServiceId>,
     certificates: OrdMap<Arc<str>, ServiceId>,
@@ -239,7 +241,10 @@ impl View {
         (self.seq, self.time) = (event.seq, event.time);
         match &event.change {
             Change::EditionSet(data) => (self.epoch, self.edition) = (data.epoch, data.edition),
-            Change::AccountCreated(state) | Change::AccountUpdated(state) => {
+            Change::AccountCreated(state)
+            | Change::AccountUpdated(state)
+            | Change::AccountClosed(state)
+            | Change::AccountReopened(state) => {
                 let name: Arc<str> = state.name.as_str().into();
                 self.names.insert(Arc::clone(&name), state.account);
                 self.accounts.insert(state.account, Account { name, closed: state.closed });
@@ -250,14 +255,31 @@ impl View {
             Change::MemberRemoved(MemberState { account, user, .. }) | Change::MemberLeft(MemberState { account, user, .. }) => {
                 self.members.remove(&(*account, *user));
             }
-            Change::UserCreated(state) | Change::SuperAdminGranted(state) | Change::SuperAdminRevoked(state) => {
+            Change::UserCreated(state)
+            | Change::SuperAdminGranted(state)
+            | Change::UserUpdated(state)
+            | Change::UserReactivated(state) => self.apply_user(state),
+            Change::SuperAdminRevoked(state) | Change::UserDeactivated(state) => {
                 self.apply_user(state);
+                self.end_sessions(state.user, None);
             }
-            Change::SessionStarted(state) => {
-                self.sessions.insert(state.token, Session::new(*state, state.authenticated));
+            Change::UserEmailChanged(state) => {
+                self.apply_user(&state.user);
+                self.end_sessions(state.user.user, state.kept);
             }
+            Change::UserPasswordChanged(state) | Change::UserPasswordReset(state) | Change::SessionsRevoked(state) => {
+                self.end_sessions(state.user, state.kept);
+            }
+            Change::UserDeleted(state) => {
+                if let Some(user) = self.users.remove(&state.user) {
+                    self.addresses.remove(&user.folded);
+                }
+                self.end_sessions(state.user, None);
+            }
+            Change::SessionStarted(state) => self.insert_session(*state, state.authenticated),
             Change::SessionEnded(state) => {
                 self.sessions.remove(&state.token);
+                self.sessions_of.remove(&(state.user, state.session));
             }
             Change::ServiceCreated(state) => self.insert_service(state),
             Change::ServiceRevoked(state) => self.remove_service(state),
@@ -267,6 +289,10 @@ impl View {
             | Change::InvitationWithdrawn(_)
             | Change::InvitationAccepted(_)
             | Change::InvitationIgnored(_)
+            | Change::InvitationUpdated(_)
+            | Change::InvitationLinkReturned(_)
+            | Change::AccountLeftWithoutAdmin(_)
+            | Change::LoginLinkMade(_)
             | Change::MailRetried(_) => {}
         }
     }
@@ -284,6 +310,22 @@ impl View {
             self.addresses.insert(Arc::clone(&folded), state.user);
         }
         self.users.insert(state.user, User { folded, active: state.active, super_admin: state.super_admin });
+    }
+
+    fn insert_session(&mut self, state: SessionState, last_used: Timestamp) {
+        self.sessions.insert(state.token, Session::new(state, last_used));
+        self.sessions_of.insert((state.user, state.session), state.token);
+    }
+
+    /// Ends a user's sessions but one.
+    fn end_sessions(&mut self, user: UserId, kept: Option<SessionId>) {
+        let (first, last) = (SessionId::from_bytes([0; 16]), SessionId::from_bytes([0xff; 16]));
+        let all = self.sessions_of.range((user, first)..=(user, last));
+        let ended: Vec<_> = all.filter(|((_, session), _)| Some(*session) != kept).map(|(key, token)| (*key, *token)).collect();
+        for (key, token) in ended {
+            self.sessions_of.remove(&key);
+            self.sessions.remove(&token);
+        }
     }
 
     fn insert_service(&mut self, state: &ServiceState) {
@@ -321,6 +363,7 @@ impl View {
             && self.tokens == other.tokens
             && self.certificates == other.certificates
             && sessions(self) == sessions(other)
+            && self.sessions_of == other.sessions_of
     }
 }
 
@@ -368,14 +411,15 @@ impl Directory {
     /// Forgets sessions that ended by time, which no event says. Only the writer's thread may call it.
     pub fn forget_sessions(&self, expired: impl Fn(&Session) -> bool) {
         let present = self.present.load();
-        let gone: Vec<TokenDigest> =
-            present.sessions.iter().filter(|(_, session)| expired(session)).map(|(token, _)| *token).collect();
+        let gone = present.sessions.iter().filter(|(_, session)| expired(session));
+        let gone: Vec<_> = gone.map(|(token, session)| (*token, (session.user, session.id))).collect();
         if gone.is_empty() {
             return;
         }
         let mut next = View::clone(&present);
-        for token in &gone {
+        for (token, key) in &gone {
             next.sessions.remove(token);
+            next.sessions_of.remove(key);
         }
         self.present.store(Arc::new(next));
     }

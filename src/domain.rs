@@ -3,6 +3,7 @@
 //! A value of a type from here can't be wrong: it was parsed. Nothing here reads a clock, draws randomness or waits; both come in as
 //! parameters.
 
+pub mod backoff;
 pub mod clock;
 pub mod edition;
 pub mod email;
@@ -10,6 +11,8 @@ pub mod error;
 pub mod event;
 pub mod id;
 pub mod invitation;
+pub mod language;
+pub mod login;
 pub mod name;
 pub mod password;
 pub mod permission;

@@ -60,6 +60,8 @@
 //!   must neither prolong a session nor stop its time.
 //! - After a fault of the storage the writer opens its connection anew and publishes what became durable after all, since a COMMIT whose
 //!   fsync failed may still be found in the file.
+//! - Jitter between attempts at a mail is drawn from the whole range above half a minute, not from zero ([`domain::backoff`]): a relay that
+//!   greylists would only be asked in vain.
 //! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.
 
 pub mod api;

@@ -7,10 +7,13 @@
 //! letter holds the link's token, so it is never logged, and nothing that holds one has a `Debug`.
 
 mod letter;
+mod overrides;
 mod renderer;
+mod samples;
 mod templates;
 mod transport;
 
-pub use letter::{ConfirmationLink, Letter};
-pub use renderer::{RenderError, Rendered, Renderer, RendererError};
+pub use letter::{ConfirmationLink, Letter, PasswordLink};
+pub use renderer::{RenderError, Rendered, Renderer, RendererError, Wording};
+pub use templates::TemplateError;
 pub use transport::{OpenError, SendFault, Transport};

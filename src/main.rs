@@ -58,6 +58,7 @@ fn announce(config: &Config, service: &Service) {
     match &config.mail.transport {
         MailTransport::Directory { path } => tracing::info!(directory = %path.display(), "mails are written to files, not sent"),
         MailTransport::Smtp(relay) => tracing::info!(relay = format!("{}:{}", relay.host, relay.port), "mails go to a relay"),
+        MailTransport::Sendmail(program) => tracing::info!(program = %program.command.display(), "mails go to a program"),
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), edition = service.app().edition().as_str(), "serving");
 }

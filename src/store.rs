@@ -13,8 +13,10 @@ mod writer;
 
 pub mod accounts;
 pub mod addresses;
+pub mod erasure;
 pub mod events;
 pub mod invitations;
+pub mod login_links;
 pub mod mails;
 pub mod members;
 pub mod requests;
@@ -188,4 +190,13 @@ fn hex(bytes: &[u8]) -> String {
 /// Every update that names its row must have changed exactly that row.
 fn changed_one(rows: u64) -> Result<(), Error> {
     if rows == 1 { Ok(()) } else { Err(Error::internal(format!("an update of one row changed {rows}"))) }
+}
+
+/// The same for an update that names several rows.
+fn changed_all(rows: u64, named: usize) -> Result<(), Error> {
+    if u64::try_from(named) == Ok(rows) {
+        Ok(())
+    } else {
+        Err(Error::internal(format!("an update of {named} rows changed {rows}")))
+    }
 }

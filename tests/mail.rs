@@ -1,5 +1,6 @@
 //! Mail against a relay that speaks SMTP.
 
+#[allow(dead_code, reason = "tests of the whole service use the rest of it")]
 #[path = "suite/smtp_sink.rs"]
 mod smtp_sink;
 #[path = "suite/tls_relay.rs"]
@@ -233,4 +234,50 @@ fn a_ca_file_that_is_missing_empty_or_damaged_is_found_at_the_start() {
     let ca = rcgen::generate_simple_self_signed(vec!["relay.test".to_owned()]).expect("a certificate");
     std::fs::write(&path, ca.cert.pem()).expect("written");
     assert!(open().is_none());
+}
+
+/// Runs `send-test-mail` against a relay; answers its exit code and what it printed.
+fn test_mail(sink: &SmtpSink, address: &str) -> (Option<i32>, String, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_user-management"));
+    command.env_clear().current_dir(directory.path()).args(["send-test-mail", address]);
+    for (key, value) in [
+        ("WEB__PUBLIC_URL", "https://site.test"),
+        ("MAIL__FROM", "Circonus <no-reply@site.test>"),
+        ("MAIL__REPLY_TO", "Help <help@site.test>"),
+        ("MAIL__TRANSPORT", "smtp"),
+        ("MAIL__SMTP__HOST", "127.0.0.1"),
+        ("MAIL__SMTP__SECURITY", "plaintext"),
+        ("MAIL__SMTP__PORT", &sink.address().port().to_string()),
+    ] {
+        command.env(format!("USER_MANAGEMENT_{key}"), value);
+    }
+    let output = command.output().expect("run");
+    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0, "it made something");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_test_mail_tells_what_the_relay_said_or_what_is_wrong() {
+    let sink = SmtpSink::start(Script::accepting());
+    let sent = test_mail(&sink, "ann@acme.test");
+    assert_eq!(sent, (Some(0), "ann@acme.test: 250 2.0.0 taken\n".to_owned(), String::new()));
+    let messages = sink.wait_for(1);
+    assert_eq!(messages[0].to, ["ann@acme.test"]);
+    assert_eq!(messages[0].header("subject").as_deref(), Some("Test mail from https://site.test"));
+    assert_eq!(messages[0].header("reply-to").as_deref(), Some("Help <help@site.test>"));
+    assert_eq!(messages[0].header("auto-submitted").as_deref(), Some("auto-generated"));
+
+    for (at, line, said) in [
+        (At::Rcpt, "550 5.1.1 no such user", "refused: 550 5.1.1 no such user"),
+        (At::Rcpt, "451 4.7.1 later", "deferred: 451 4.7.1 later"),
+        (At::Greeting, "554 5.7.1 go away", "connecting: 554 5.7.1 go away"),
+    ] {
+        sink.follow(Script::accepting().say(at, line));
+        let failed = (Some(1), String::new(), format!("user-management: the mail wasn't taken: {said}\n"));
+        assert_eq!(test_mail(&sink, "ann@acme.test"), failed);
+    }
+    let (code, _, said) = test_mail(&sink, "ann@-v");
+    assert_eq!(code, Some(2), "{said}");
 }

@@ -1,14 +1,21 @@
 //! Writing answers: what the house knows, in the words of the contract.
 
+mod event;
+
+use secrecy::ExposeSecret as _;
+
 use crate::app::App;
 use crate::app::access::{Checked, Listed, Revision};
 use crate::app::answers::Preview;
 use crate::app::invitations::Shown;
 use crate::app::members::Changed;
-use crate::directory::View;
+use crate::app::operations::MailQueue;
+use crate::app::returned::Returned;
+use crate::app::users::Taken;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
-use crate::domain::event::{Actor, Change, Door, Event, Grantor, InvitationState, MemberState, UserState};
+use crate::domain::event::Grantor;
+use crate::domain::id::AccountId;
 use crate::domain::invitation::{Held, State};
 use crate::domain::permission::{Permission, PermissionSet};
 use crate::domain::policy::{Effect, Grant, Reason, Standing};
@@ -20,6 +27,8 @@ use crate::store::mails::{self, Delivery, Mail};
 use crate::store::members::Member;
 use crate::store::services::Service;
 use crate::store::users::User;
+
+pub(super) use event::event;
 
 /// A moment.
 pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
@@ -109,6 +118,13 @@ const fn mail_kind(kind: mails::Kind) -> proto::MailKind {
         mails::Kind::Invitation => proto::MailKind::Invitation,
         mails::Kind::SignUp => proto::MailKind::SignUp,
         mails::Kind::ConfirmationAgain => proto::MailKind::ConfirmationAgain,
+        mails::Kind::PasswordReset => proto::MailKind::PasswordReset,
+        mails::Kind::SetPassword => proto::MailKind::SetPassword,
+        mails::Kind::AddressChange => proto::MailKind::AddressChange,
+        mails::Kind::PasswordChanged => proto::MailKind::PasswordChanged,
+        mails::Kind::AddressChanged => proto::MailKind::AddressChanged,
+        mails::Kind::SuperAdminGranted => proto::MailKind::SuperAdminGranted,
+        mails::Kind::SuperAdminRevoked => proto::MailKind::SuperAdminRevoked,
     }
 }
 
@@ -156,7 +172,7 @@ pub(super) fn account(app: &App, account: &Account) -> proto::Account {
 }
 
 /// A user.
-pub(super) fn user(user: &User) -> proto::User {
+pub(super) fn user(app: &App, user: &User) -> proto::User {
     proto::User {
         id: user.id.to_string(),
         email: user.email.clone(),
@@ -164,6 +180,7 @@ pub(super) fn user(user: &User) -> proto::User {
         active: user.active,
         super_admin: user.super_admin,
         create_time: Some(time(user.created)),
+        etag: app.etag(user.version),
     }
 }
 
@@ -188,10 +205,36 @@ pub(super) fn member(app: &App, member: &Member) -> proto::Member {
 }
 
 /// What a change did to its person.
-pub(super) fn effects(changed: &Changed) -> Vec<proto::Effect> {
+pub(super) fn effect(changed: &Changed) -> proto::Effect {
     let Effect { gained, lost } = changed.effect;
-    let user = changed.member.membership.user.to_string();
-    vec![proto::Effect { user, gained: permissions(gained), lost: permissions(lost) }]
+    let member = &changed.member;
+    let (user, account) = (member.membership.user.to_string(), member.account_name.clone());
+    proto::Effect { user, gained: permissions(gained), lost: permissions(lost), account }
+}
+
+/// What somebody lost with their login.
+pub(super) fn losses(app: &App, taken: &Taken) -> Vec<proto::Effect> {
+    let view = app.view();
+    let effect = |(account, Effect { gained, lost }): &(AccountId, Effect)| proto::Effect {
+        user: taken.user.to_string(),
+        gained: permissions(*gained),
+        lost: permissions(*lost),
+        account: view.account(*account).map(|account| account.name.to_string()).unwrap_or_default(),
+    };
+    taken.effects.iter().map(effect).collect()
+}
+
+/// A link that was to be answered, and whether an earlier call answered it.
+pub(super) fn returned(app: &App, returned: Option<Returned>) -> (Option<proto::ReturnedLink>, bool) {
+    match returned {
+        None => (None, false),
+        Some(Returned::AlreadyShown) => (None, true),
+        Some(Returned::Link { kind, token, expires }) => {
+            let token = token.expose_secret().to_owned();
+            let url = app.url(kind, &token);
+            (Some(proto::ReturnedLink { url, token, expire_time: expires.map(time) }), false)
+        }
+    }
 }
 
 /// An invitation. Delivery replies are for those who may manage users.
@@ -322,115 +365,12 @@ pub(super) fn mail(app: &App, mail: Mail) -> proto::Mail {
     }
 }
 
-/// An event, with the client's address for those who may see it.
-pub(super) fn event(view: &View, event: &Event, with_client: bool) -> proto::Event {
-    let account = event.change.account().and_then(|id| view.account(id));
-    let client = event.client.as_ref().filter(|_| with_client);
-    let mut told = proto::Event {
-        id: event.id.to_string(),
-        seq: event.seq,
-        time: Some(time(event.time)),
-        kind: event.change.kind().into(),
-        actor: actor(event.actor),
-        on_behalf_of: event.on_behalf_of.map(|user| user.to_string()).unwrap_or_default(),
-        account: account.map(|account| account.name.to_string()).unwrap_or_default(),
-        client_address: client.map(|client| client.value().to_owned()).unwrap_or_default(),
-        trace_id: event.trace.to_string(),
-        hash: event.encode().hash.to_vec(),
-        previous_hash: event.previous.to_vec(),
-        door: door(event.door).into(),
-        ..proto::Event::default()
-    };
-    if let Actor::User { session, as_operator, .. } = event.actor {
-        told.session = session.map(|session| session.to_string()).unwrap_or_default();
-        told.as_operator = as_operator;
+/// How the outbox is faring.
+pub(super) fn mail_queue(queue: MailQueue) -> proto::MailQueue {
+    proto::MailQueue {
+        queued: queue.counts.queued,
+        failed: queue.counts.failed,
+        oldest_queued_time: queue.counts.oldest.map(time),
+        last_fault: queue.last_fault,
     }
-    tell_change(&mut told, &event.change);
-    told
-}
-
-const fn door(door: Door) -> proto::Door {
-    match door {
-        Door::Inside => proto::Door::Unspecified,
-        Door::Tcp => proto::Door::Tcp,
-        Door::OperatorsSocket => proto::Door::OperatorsSocket,
-        Door::ToolsSocket => proto::Door::ToolsSocket,
-    }
-}
-
-fn actor(actor: Actor) -> String {
-    match actor {
-        Actor::Server => "server".to_owned(),
-        Actor::Anonymous => "anonymous".to_owned(),
-        Actor::Operator(uid) => format!("operator:{uid}"),
-        Actor::User { user, .. } => user.to_string(),
-        Actor::Service(service) => service.to_string(),
-    }
-}
-
-fn tell_change(event: &mut proto::Event, change: &Change) {
-    match change {
-        Change::EditionSet(data) => {
-            event.edition = edition(data.edition).into();
-            event.epoch = data.epoch.to_string();
-        }
-        Change::MailRetried(state) => {
-            event.subject = state.mail.to_string();
-            event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
-        }
-        Change::AccountCreated(account) | Change::AccountUpdated(account) => {
-            event.display_name.clone_from(&account.display_name);
-            event.timezone.clone_from(&account.timezone);
-        }
-        Change::InvitationCreated(state)
-        | Change::InvitationRenewed(state)
-        | Change::InvitationResent(state)
-        | Change::InvitationWithdrawn(state)
-        | Change::InvitationAccepted(state)
-        | Change::InvitationIgnored(state) => tell_invitation(event, state),
-        Change::MemberJoined(state)
-        | Change::MemberPrivilegeChanged(state)
-        | Change::MemberRolesAssigned(state)
-        | Change::MemberRemoved(state)
-        | Change::MemberLeft(state) => tell_member(event, state),
-        Change::UserCreated(state) | Change::SuperAdminGranted(state) | Change::SuperAdminRevoked(state) => {
-            tell_user(event, state);
-        }
-        Change::SessionStarted(state) | Change::SessionEnded(state) => {
-            event.subject = state.session.to_string();
-            event.user = state.user.to_string();
-            event.expire_time = Some(time(state.expires));
-        }
-        Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
-            event.subject = state.service.to_string();
-            event.display_name.clone_from(&state.name);
-            event.scopes = state.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-            event.certificate_name = state.certificate.clone().unwrap_or_default();
-            event.expire_time = state.expires.map(time);
-        }
-    }
-}
-
-fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
-    event.subject = state.invitation.to_string();
-    state.email.value().clone_into(&mut event.email);
-    event.privilege = privilege(state.standing.privilege).into();
-    event.roles = roles(state.standing.roles);
-    event.granted_by = granted_by(state.grantor);
-    event.expire_time = state.expires.map(time);
-    event.answered_by = state.answered_by.map(|user| user.to_string()).unwrap_or_default();
-    event.invitation_state = invitation_state(state.state.at(Timestamp::from_micros(i64::MIN), None)).into();
-}
-
-fn tell_member(event: &mut proto::Event, state: &MemberState) {
-    event.subject = state.user.to_string();
-    event.privilege = privilege(state.standing.privilege).into();
-    event.roles = roles(state.standing.roles);
-    event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
-}
-
-fn tell_user(event: &mut proto::Event, state: &UserState) {
-    event.subject = state.user.to_string();
-    state.email.value().clone_into(&mut event.email);
-    state.display_name.value().clone_into(&mut event.display_name);
 }

@@ -13,7 +13,6 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Violation};
 use crate::domain::name::{DisplayName, Slug, Timezone};
-use crate::domain::password::Password;
 use crate::domain::permission::Permission;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
@@ -57,6 +56,19 @@ impl Fields {
         self.violations.push(Violation { field: field.to_owned(), description: description.to_string() });
     }
 
+    /// Takes over what is wrong with one entry of a list.
+    pub(super) fn adopt(&mut self, entry: &str, of_entry: Self) {
+        let within = |violation: Violation| Violation { field: format!("{entry}.{}", violation.field), ..violation };
+        self.violations.extend(of_entry.violations.into_iter().map(within));
+    }
+
+    /// A batch has entries, and not too many.
+    pub(super) fn entries(&mut self, field: &str, count: usize, most: usize) {
+        if count == 0 || count > most {
+            self.violate(field, &format!("must have 1 to {most} entries"));
+        }
+    }
+
     pub(super) fn email(&mut self, text: &str) -> Option<Email> {
         self.take("email", Email::parse(text))
     }
@@ -85,10 +97,6 @@ impl Fields {
 
     pub(super) fn timezone(&mut self, text: &str) -> Option<Timezone> {
         self.take("timezone", Timezone::parse(text))
-    }
-
-    pub(super) fn password(&mut self, text: &str) -> Option<Password> {
-        self.take("password", Password::parse(text))
     }
 
     pub(super) fn privilege(&mut self, value: i32) -> Option<Privilege> {

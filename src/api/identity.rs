@@ -1,5 +1,7 @@
 //! `Identity`: a person about themself.
 
+mod logins;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use tonic::{Request, Response, Status};
 
@@ -19,7 +21,8 @@ impl Identity for Api {
             self.app.anyone(&caller)?;
             let mut fields = Fields::default();
             let email = fields.email(&request.email);
-            let password = fields.password(&request.password);
+            let context = [request.email.as_str(), request.display_name.as_str()];
+            let password = fields.take("password", self.app.choose_password(&request.password, &context));
             let name = fields.display_name(&request.display_name);
             let (Some(email), Some(password), Some(name)) = (email, password, name) else { return Err(fields.refusal()) };
             let expires = self.app.sign_up(&caller, email, password, name).await?;
@@ -41,7 +44,7 @@ impl Identity for Api {
             fields.check()?;
             let (token, password) = (SecretString::from(request.token), Password::typed(&request.password));
             let user = self.app.confirm_email(&caller, token, password).await?;
-            Ok(proto::ConfirmEmailResponse { user: Some(convert::user(&user)) })
+            Ok(proto::ConfirmEmailResponse { user: Some(convert::user(&self.app, &user)) })
         })
         .await
     }
@@ -77,7 +80,7 @@ impl Identity for Api {
             Ok(proto::SignInResponse {
                 session_token: made.token.expose_secret().to_owned(),
                 expire_time: Some(convert::time(made.expires)),
-                user: Some(convert::user(&made.user)),
+                user: Some(convert::user(&self.app, &made.user)),
             })
         })
         .await
@@ -97,9 +100,32 @@ impl Identity for Api {
             let oneself = self.app.oneself(&caller)?;
             let (user, memberships) = self.app.me(oneself).await?;
             let memberships = memberships.iter().map(|member| convert::member(&self.app, member)).collect();
-            Ok(proto::GetMeResponse { user: Some(convert::user(&user)), memberships })
+            Ok(proto::GetMeResponse { user: Some(convert::user(&self.app, &user)), memberships })
         })
         .await
+    }
+
+    async fn request_password_reset(
+        &self,
+        request: Request<proto::RequestPasswordResetRequest>,
+    ) -> Answer<proto::RequestPasswordResetResponse> {
+        self.answer(request, |caller, request| logins::request_password_reset(self, caller, request)).await
+    }
+
+    async fn reset_password(&self, request: Request<proto::ResetPasswordRequest>) -> Answer<proto::ResetPasswordResponse> {
+        self.answer(request, |caller, request| logins::reset_password(self, caller, request)).await
+    }
+
+    async fn update_me(&self, request: Request<proto::UpdateMeRequest>) -> Answer<proto::UpdateMeResponse> {
+        self.answer(request, |caller, request| logins::update_me(self, caller, request)).await
+    }
+
+    async fn change_password(&self, request: Request<proto::ChangePasswordRequest>) -> Answer<proto::ChangePasswordResponse> {
+        self.answer(request, |caller, request| logins::change_password(self, caller, request)).await
+    }
+
+    async fn change_email(&self, request: Request<proto::ChangeEmailRequest>) -> Answer<proto::ChangeEmailResponse> {
+        self.answer(request, |caller, request| logins::change_email(self, caller, request)).await
     }
 
     async fn preview_invitation(
@@ -148,7 +174,7 @@ impl Identity for Api {
             Ok(proto::AcceptInvitationResponse {
                 account: Some(convert::account(&self.app, &accepted.account)),
                 member: Some(convert::member(&self.app, &accepted.changed.member)),
-                effects: convert::effects(&accepted.changed),
+                effects: vec![convert::effect(&accepted.changed)],
             })
         })
         .await
@@ -183,7 +209,7 @@ impl Identity for Api {
                 return Err(fields.refusal());
             };
             let changed = self.app.leave_account(person, &request.account, terms).await?;
-            Ok(proto::LeaveAccountResponse { effects: convert::effects(&changed) })
+            Ok(proto::LeaveAccountResponse { effects: vec![convert::effect(&changed)] })
         })
         .await
     }

@@ -27,12 +27,7 @@ impl Operations for Api {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 data_dir: inside.data_dir,
                 start_time: Some(convert::time(inside.started)),
-                mail_queue: Some(proto::MailQueue {
-                    queued: inside.queue.queued,
-                    failed: inside.queue.failed,
-                    oldest_queued_time: inside.queue.oldest.map(convert::time),
-                    last_fault: inside.mail_fault,
-                }),
+                mail_queue: Some(convert::mail_queue(inside.queue)),
                 listeners: self.listeners.get().cloned().unwrap_or_default(),
                 ..open
             })
@@ -131,7 +126,8 @@ impl Operations for Api {
             let (Some(states), Some(page)) = (states, page) else { return Err(fields.refusal()) };
             let page = self.app.mails(&reader, states, &page).await?;
             let mails = page.entries.into_iter().map(|mail| convert::mail(&self.app, mail)).collect();
-            Ok(proto::ListMailResponse { mails, next_page_token: page.next })
+            let queue = convert::mail_queue(self.app.mail_queue(&reader).await?);
+            Ok(proto::ListMailResponse { mails, next_page_token: page.next, queue: Some(queue) })
         })
         .await
     }
@@ -159,7 +155,7 @@ impl Operations for Api {
             let user = fields.user(&request.user);
             let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
             let user = self.app.set_super_admin(operator, user, request.super_admin, terms).await?;
-            Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&user)) })
+            Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&self.app, &user)) })
         })
         .await
     }

@@ -11,7 +11,7 @@ use crate::domain::error::{Error, Takes, chain};
 use crate::domain::id::TraceId;
 use crate::domain::permission::PermissionSet;
 use crate::domain::role::Role;
-use crate::proto::ErrorReason;
+use crate::proto::{EntryError, ErrorReason};
 
 /// `ErrorInfo.domain` of every error.
 pub const DOMAIN: &str = "usermanagement.circonus";
@@ -27,6 +27,18 @@ pub fn of(error: &Error, trace: TraceId) -> Status {
         _ => {}
     }
     build(code, reason, metadata, details, error.to_string(), trace)
+}
+
+/// What is told of one entry of a batch that nothing was done for.
+#[must_use]
+pub fn of_entry(error: &Error) -> EntryError {
+    let Told { code, reason, metadata, details } = tell(error);
+    let mut metadata = metadata;
+    if let Some(bad) = details.bad_request() {
+        let fields = bad.field_violations.iter().map(|violation| violation.field.as_str()).collect::<Vec<_>>().join(",");
+        metadata.insert("fields".to_owned(), fields);
+    }
+    EntryError { code: code.into(), reason: reason.into(), message: error.to_string(), metadata }
 }
 
 fn build(
@@ -128,6 +140,7 @@ fn tell(error: &Error) -> Told {
         Error::AccountExists(name) => Told::new(AlreadyExists, Reason::AccountExists).with("account", name),
         Error::InvitationExists(id) => Told::new(AlreadyExists, Reason::InvitationExists).with("invitation", id),
         Error::MemberExists(user) => Told::new(AlreadyExists, Reason::MemberExists).with("user", user),
+        Error::UserExists(user) => Told::new(AlreadyExists, Reason::UserExists).with("user", user),
         Error::ServiceExists(id) => Told::new(AlreadyExists, Reason::ServiceExists).with("service", id),
 
         Error::LastAdmin(accounts) => {
@@ -165,6 +178,10 @@ fn tell(error: &Error) -> Told {
         Error::PasswordMismatch { attempts_left } => Told::new(FailedPrecondition, Reason::PasswordMismatch)
             .with("attempts_left", attempts_left)
             .precondition("password", error),
+        Error::PasswordWrong => Told::new(FailedPrecondition, Reason::PasswordWrong).precondition("password", error),
+        Error::UserDeactivated(user) => {
+            Told::new(FailedPrecondition, Reason::UserDeactivated).with("user", user).precondition(user, error)
+        }
         Error::SignUpClosed => Told::new(FailedPrecondition, Reason::SignUpClosed).precondition("email", error),
         Error::LoginExists => Told::new(FailedPrecondition, Reason::LoginExists).precondition("email", error),
         Error::MailNotRetryable(id, state) => Told::new(FailedPrecondition, Reason::MailNotRetryable)
@@ -173,6 +190,8 @@ fn tell(error: &Error) -> Told {
             .precondition(id, error),
 
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),
+
+        Error::Entry { position, error } => tell(error).with("entry", position),
 
         Error::Busy { retry_after } => Told::new(Unavailable, Reason::Busy).retry(*retry_after),
         Error::Draining => Told::new(Unavailable, Reason::Draining),

@@ -1,5 +1,10 @@
 //! `UserManagement`: accounts, members, invitations.
 
+mod accounts;
+mod invitations;
+mod members;
+mod users;
+
 use tonic::{Request, Response, Status};
 
 use super::fields::Fields;
@@ -7,9 +12,7 @@ use super::{Api, convert};
 use crate::app::accounts::{AccountUpdate, NewAccount};
 use crate::app::admission::Needs;
 use crate::app::invitations::Which;
-use crate::app::members::{Assignment, Move};
 use crate::domain::name::{DisplayName, Timezone};
-use crate::domain::policy::Standing;
 use crate::proto;
 use crate::proto::user_management_server::UserManagement;
 
@@ -81,21 +84,21 @@ impl UserManagement for Api {
     }
 
     async fn invite_user(&self, request: Request<proto::InviteUserRequest>) -> Answer<proto::InviteUserResponse> {
-        self.answer(request, |caller, mut request| async move {
-            let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
-            let mut fields = Fields::after(manager.violation());
-            let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "InviteUser", &id, &request, request.validate_only);
-            let email = fields.email(&request.email);
-            let privilege = fields.privilege(request.privilege);
-            let roles = fields.roles(&request.roles);
-            let (Some(terms), Some(email), Some(privilege), Some(roles)) = (terms, email, privilege, roles) else {
-                return Err(fields.refusal());
-            };
-            let shown = self.app.invite(manager, email, Standing { privilege, roles }, terms).await?;
-            Ok(proto::InviteUserResponse { invitation: Some(convert::invitation(&self.app, &shown, true)) })
-        })
-        .await
+        self.answer(request, |caller, request| invitations::invite(self, caller, request)).await
+    }
+
+    async fn batch_invite_users(
+        &self,
+        request: Request<proto::BatchInviteUsersRequest>,
+    ) -> Answer<proto::BatchInviteUsersResponse> {
+        self.answer(request, |caller, request| invitations::invite_all(self, caller, request)).await
+    }
+
+    async fn update_invitation(
+        &self,
+        request: Request<proto::UpdateInvitationRequest>,
+    ) -> Answer<proto::UpdateInvitationResponse> {
+        self.answer(request, |caller, request| invitations::update(self, caller, request)).await
     }
 
     async fn get_invitation(&self, request: Request<proto::GetInvitationRequest>) -> Answer<proto::GetInvitationResponse> {
@@ -130,36 +133,14 @@ impl UserManagement for Api {
         &self,
         request: Request<proto::ResendInvitationRequest>,
     ) -> Answer<proto::ResendInvitationResponse> {
-        self.answer(request, |caller, mut request| async move {
-            let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
-            let mut fields = Fields::after(manager.violation());
-            let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "ResendInvitation", &id, &request, request.validate_only);
-            let invitation = fields.id("invitation", &request.invitation);
-            let etag = fields.etag(&request.etag);
-            let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
-            let shown = self.app.resend_invitation(manager, invitation, etag, terms).await?;
-            Ok(proto::ResendInvitationResponse { invitation: Some(convert::invitation(&self.app, &shown, true)) })
-        })
-        .await
+        self.answer(request, |caller, request| invitations::resend(self, caller, request)).await
     }
 
     async fn withdraw_invitation(
         &self,
         request: Request<proto::WithdrawInvitationRequest>,
     ) -> Answer<proto::WithdrawInvitationResponse> {
-        self.answer(request, |caller, mut request| async move {
-            let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
-            let mut fields = Fields::after(manager.violation());
-            let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "WithdrawInvitation", &id, &request, request.validate_only);
-            let invitation = fields.id("invitation", &request.invitation);
-            let etag = fields.etag(&request.etag);
-            let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
-            let shown = self.app.withdraw_invitation(manager, invitation, etag, terms).await?;
-            Ok(proto::WithdrawInvitationResponse { invitation: Some(convert::invitation(&self.app, &shown, true)) })
-        })
-        .await
+        self.answer(request, |caller, request| invitations::withdraw(self, caller, request)).await
     }
 
     async fn get_member(&self, request: Request<proto::GetMemberRequest>) -> Answer<proto::GetMemberResponse> {
@@ -186,59 +167,56 @@ impl UserManagement for Api {
     }
 
     async fn change_privilege(&self, request: Request<proto::ChangePrivilegeRequest>) -> Answer<proto::ChangePrivilegeResponse> {
-        self.answer(request, |caller, mut request| async move {
-            let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
-            let mut fields = Fields::after(manager.violation());
-            let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "ChangePrivilege", &id, &request, request.validate_only);
-            let user = fields.user(&request.user);
-            let privilege = fields.privilege(request.privilege);
-            let etag = fields.etag(&request.etag);
-            let (Some(terms), Some(user), Some(privilege), Some(etag)) = (terms, user, privilege, etag) else {
-                return Err(fields.refusal());
-            };
-            let to = Move { user, privilege, keep_roles: request.keep_roles, etag };
-            let changed = self.app.change_privilege(manager, to, terms).await?;
-            let member = Some(convert::member(&self.app, &changed.member));
-            Ok(proto::ChangePrivilegeResponse { member, effects: convert::effects(&changed) })
-        })
-        .await
+        self.answer(request, |caller, request| members::change_privilege(self, caller, request)).await
     }
 
     async fn assign_roles(&self, request: Request<proto::AssignRolesRequest>) -> Answer<proto::AssignRolesResponse> {
-        self.answer(request, |caller, mut request| async move {
-            let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
-            let mut fields = Fields::after(manager.violation());
-            let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "AssignRoles", &id, &request, request.validate_only);
-            let user = fields.user(&request.user);
-            let roles = fields.roles(&request.roles);
-            let etag = fields.etag(&request.etag);
-            let (Some(terms), Some(user), Some(roles), Some(etag)) = (terms, user, roles, etag) else {
-                return Err(fields.refusal());
-            };
-            let proto::AssignRolesRequest { allow_widening, clear_dormant, .. } = request;
-            let to = Assignment { user, roles, allow_widening, clear_dormant, etag };
-            let changed = self.app.assign_roles(manager, to, terms).await?;
-            let member = Some(convert::member(&self.app, &changed.member));
-            Ok(proto::AssignRolesResponse { member, effects: convert::effects(&changed) })
-        })
-        .await
+        self.answer(request, |caller, request| members::assign_roles(self, caller, request)).await
     }
 
     async fn remove_member(&self, request: Request<proto::RemoveMemberRequest>) -> Answer<proto::RemoveMemberResponse> {
-        self.answer(request, |caller, mut request| async move {
-            let manager = self.app.admit(&caller, &request.account, Needs::MANAGE)?;
-            let mut fields = Fields::after(manager.violation());
-            let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "RemoveMember", &id, &request, request.validate_only);
-            let user = fields.user(&request.user);
-            let etag = fields.etag(&request.etag);
-            let (Some(terms), Some(user), Some(etag)) = (terms, user, etag) else { return Err(fields.refusal()) };
-            let changed = self.app.remove_member(manager, user, etag, terms).await?;
-            let member = Some(convert::member(&self.app, &changed.member));
-            Ok(proto::RemoveMemberResponse { effects: convert::effects(&changed), member })
-        })
-        .await
+        self.answer(request, |caller, request| members::remove(self, caller, request)).await
+    }
+
+    async fn batch_update_members(
+        &self,
+        request: Request<proto::BatchUpdateMembersRequest>,
+    ) -> Answer<proto::BatchUpdateMembersResponse> {
+        self.answer(request, |caller, request| members::update_all(self, caller, request)).await
+    }
+
+    async fn close_account(&self, request: Request<proto::CloseAccountRequest>) -> Answer<proto::CloseAccountResponse> {
+        self.answer(request, |caller, request| accounts::close(self, caller, request)).await
+    }
+
+    async fn reopen_account(&self, request: Request<proto::ReopenAccountRequest>) -> Answer<proto::ReopenAccountResponse> {
+        self.answer(request, |caller, request| accounts::reopen(self, caller, request)).await
+    }
+
+    async fn create_user(&self, request: Request<proto::CreateUserRequest>) -> Answer<proto::CreateUserResponse> {
+        self.answer(request, |caller, request| users::create(self, caller, request)).await
+    }
+
+    async fn send_password_reset(
+        &self,
+        request: Request<proto::SendPasswordResetRequest>,
+    ) -> Answer<proto::SendPasswordResetResponse> {
+        self.answer(request, |caller, request| users::send_password_reset(self, caller, request)).await
+    }
+
+    async fn deactivate_user(&self, request: Request<proto::DeactivateUserRequest>) -> Answer<proto::DeactivateUserResponse> {
+        self.answer(request, |caller, request| users::deactivate(self, caller, request)).await
+    }
+
+    async fn reactivate_user(&self, request: Request<proto::ReactivateUserRequest>) -> Answer<proto::ReactivateUserResponse> {
+        self.answer(request, |caller, request| users::reactivate(self, caller, request)).await
+    }
+
+    async fn delete_user(&self, request: Request<proto::DeleteUserRequest>) -> Answer<proto::DeleteUserResponse> {
+        self.answer(request, |caller, request| users::delete(self, caller, request)).await
+    }
+
+    async fn revoke_sessions(&self, request: Request<proto::RevokeSessionsRequest>) -> Answer<proto::RevokeSessionsResponse> {
+        self.answer(request, |caller, request| users::revoke_sessions(self, caller, request)).await
     }
 }

@@ -97,6 +97,38 @@ impl App {
             .await
     }
 
+    /// Closes an account, or opens it again; doing it again changes nothing.
+    pub async fn set_closed(
+        self: &Arc<Self>,
+        operator: Operator,
+        name: Slug,
+        closed: bool,
+        etag: String,
+        terms: Terms,
+    ) -> Result<Account, Error> {
+        let app = Arc::clone(self);
+        let found = self.directory.view().account_named(name.as_str());
+        let id = found.ok_or_else(|| Error::AccountNotFound(name.to_string()))?;
+        self.store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                once(tx, &terms, async |tx| {
+                    let mut account = load(tx, id).await?;
+                    app.check_etag(&etag, account.version)?;
+                    if account.closed != closed {
+                        (account.closed, account.version) = (closed, tx.next_version());
+                        accounts::update(tx, &account).await?;
+                        let change = if closed { Change::AccountClosed } else { Change::AccountReopened };
+                        tx.record(change(account.state())).await?;
+                    }
+                    Ok(())
+                })
+                .await?;
+                load(tx, id).await
+            })
+            .await
+    }
+
     /// Answers one account.
     pub async fn account(&self, reader: &Admitted) -> Result<Account, Error> {
         let id = reader.account()?;

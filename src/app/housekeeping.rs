@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::{App, server_origin};
-use crate::store::{mails, requests, sessions, sign_ups};
+use crate::domain::error::{Error, chain};
+use crate::store::{erasure, login_links, mails, requests, sessions, sign_ups};
 
 /// How often the use of sessions is written down: what a crash can forget of an idle time.
 const FLUSH: Duration = Duration::from_mins(1);
@@ -29,6 +30,7 @@ impl App {
             self.flush_sessions().await;
             if minutes.is_multiple_of(60) {
                 self.purge().await;
+                self.erase_mail_files().await;
             }
             minutes += 1;
         }
@@ -47,6 +49,23 @@ impl App {
         }
     }
 
+    /// Deletes the files of mails to people who were erased. What can't be deleted now is tried again.
+    pub async fn erase_mail_files(&self) {
+        let erased = async {
+            let mails = erasure::mails(&mut *self.store.read().await?).await?;
+            if mails.is_empty() {
+                return Ok(());
+            }
+            for mail in &mails {
+                self.transport.erase(&self.message_id(*mail)).map_err(|error| Error::internal(error.to_string()))?;
+            }
+            self.store.write(server_origin(), async move |tx| erasure::mails_erased(tx, &mails).await).await
+        };
+        if let Err(error) = erased.await {
+            warn!(error = %chain(&error), "files of erased people's mails couldn't be deleted yet");
+        }
+    }
+
     /// Forgets what ended by time.
     pub async fn purge(&self) {
         let directory = Arc::clone(&self.directory);
@@ -57,7 +76,10 @@ impl App {
                 let ended = now.minus(KEEP_ENDED);
                 directory.forget_sessions(|session| session.expires < ended);
                 let sessions = sessions::purge(tx, ended).await?;
-                let sign_ups = sign_ups::purge(tx, ended).await?;
+                let sign_ups = sign_ups::purge(tx, ended).await? + login_links::purge(tx, ended).await?;
+                if erasure::is_pending(tx.sql()).await? {
+                    tx.scrub_after_commit();
+                }
                 let mails = mails::purge(tx, now.minus(KEEP_MAILS)).await?;
                 Ok((sessions, sign_ups, mails, requests::purge(tx, now.minus(KEEP_REQUESTS)).await?))
             })

@@ -1,23 +1,30 @@
 //! Invitations, as those who may manage an account's users see them: making, sending again, withdrawing, listing.
 
+mod batch;
+
 use std::sync::Arc;
 
 use super::App;
 use super::admission::{Admitted, allows};
 use super::page::{Page, PageRequest, Query};
+use super::returned::Returned;
 use crate::domain::email::Email;
 use crate::domain::error::Error;
-use crate::domain::event::{Change, InvitationState};
-use crate::domain::id::{AccountId, InvitationId, MailId, UserId};
+use crate::domain::event::{Change, Grantor, InvitationState};
+use crate::domain::id::{AccountId, AddressId, InvitationId, MailId, UserId};
 use crate::domain::invitation::{Held, State, Stored, held};
 use crate::domain::name::Slug;
 use crate::domain::permission::Permission;
 use crate::domain::policy::Standing;
+use crate::domain::privilege::Privilege;
+use crate::domain::role::RoleSet;
 use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::token::LinkKind;
 use crate::store::invitations::{self, Invitation};
-use crate::store::mails::{self, Kind, Owed};
+use crate::store::mails::{self, About, Kind, Owed};
 use crate::store::requests::{Terms, once};
 use crate::store::{Tx, accounts, addresses, members, services, users};
+pub use batch::Invitee;
 
 /// An invitation as it stands at a moment.
 #[derive(Clone, Debug)]
@@ -30,6 +37,23 @@ pub struct Shown {
     pub held: Option<Held>,
 }
 
+/// How a link reaches the invited person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// By mail.
+    Mail,
+    /// By whoever asked for it: it is answered, once and on record, and not mailed.
+    Answer,
+}
+
+/// An invitation whose link is new.
+pub struct Invited {
+    /// The invitation.
+    pub shown: Shown,
+    /// The link, if it was to be answered.
+    pub returned: Option<Returned>,
+}
+
 /// Which invitations to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
@@ -40,25 +64,26 @@ pub enum Which {
 }
 
 impl App {
-    /// Invites an address, or renews its expired invitation, and owes the mail.
+    /// Invites an address, or renews its expired invitation; the link is mailed, or answered once.
     pub async fn invite(
         self: &Arc<Self>,
         manager: Admitted,
         email: Email,
         grant: Standing,
+        hand_over: HandOver,
         terms: Terms,
-    ) -> Result<Shown, Error> {
+    ) -> Result<Invited, Error> {
         let id = manager.account()?;
         let app = Arc::clone(self);
-        let invitation = self
+        let (invitation, replayed) = self
             .store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                let made = once(tx, &terms, async |tx| app.invite_in(tx, &manager, id, &email, grant).await).await?;
-                load(tx, made.outcome).await
+                let made = once(tx, &terms, async |tx| app.invite_in(tx, &manager, id, &email, grant, hand_over).await).await?;
+                Ok((load(tx, made.outcome).await?, made.replayed))
             })
             .await?;
-        Ok(self.show(invitation))
+        Ok(self.invited(invitation, hand_over, replayed))
     }
 
     async fn invite_in(
@@ -68,6 +93,7 @@ impl App {
         account: AccountId,
         email: &Email,
         grant: Standing,
+        hand_over: HandOver,
     ) -> Result<InvitationId, Error> {
         self.check_roles(grant.roles)?;
         let account = open_account(tx, account).await?;
@@ -83,86 +109,125 @@ impl App {
         if let Some(pending) = unanswered.as_ref().filter(|invitation| invitation.state_at(now) == State::Pending) {
             return Err(Error::InvitationExists(pending.id));
         }
-        let mail = MailId::new(now, tx.random()?);
         let fresh = unanswered.is_none();
         let mut invitation = match unanswered {
             Some(expired) => expired,
-            None => Invitation {
-                id: InvitationId::new(now, tx.random()?),
-                account: account.id,
-                account_name: account.name,
-                account_display_name: account.display_name,
-                account_timezone: account.timezone,
-                account_closed: false,
-                address,
-                email: String::new(),
-                privilege: grant.privilege,
-                roles: grant.roles,
-                state: Stored::Pending,
-                grantor: manager.grantor(),
-                nonce: [0; 16],
-                created: now,
-                expires: None,
-                send_count: 0,
-                first_opened: None,
-                answered_by: None,
-                mail: None,
-                delivery: None,
-                version: 0,
-            },
+            None => draft(tx, &account, address)?,
         };
         email.as_typed().clone_into(&mut invitation.email);
         (invitation.privilege, invitation.roles) = (grant.privilege, grant.roles);
-        self.grant_anew(tx, &mut invitation, manager, mail)?;
+        let version = tx.next_version();
+        self.grant_anew(tx, &mut invitation, manager, hand_over, version)?;
         let written =
             if fresh { invitations::insert(tx, &invitation).await? } else { invitations::renew(tx, &invitation).await? };
         if !written {
             return Err(Error::internal("an invitation changed inside its own transaction"));
         }
-        owe(tx, &invitation, mail).await?;
-        let state = invitation.event_state(tx)?;
-        tx.record(if fresh { Change::InvitationCreated(state) } else { Change::InvitationRenewed(state) }).await?;
+        let kind = if fresh { Change::InvitationCreated } else { Change::InvitationRenewed };
+        record_link(tx, &invitation, kind).await?;
         Ok(invitation.id)
     }
 
-    /// Gives an invitation a new link, lifetime, grantor and mail.
-    fn grant_anew(&self, tx: &Tx, invitation: &mut Invitation, manager: &Admitted, mail: MailId) -> Result<(), Error> {
+    /// Gives an invitation a new link, lifetime and grantor, and a mail unless its link is answered.
+    fn grant_anew(
+        &self,
+        tx: &Tx,
+        invitation: &mut Invitation,
+        manager: &Admitted,
+        hand_over: HandOver,
+        version: i64,
+    ) -> Result<(), Error> {
         invitation.grantor = manager.grantor();
         invitation.nonce = tx.random()?;
         invitation.expires = self.invitation_lifetime.map(|lifetime| tx.now().plus(lifetime));
-        invitation.send_count += 1;
-        invitation.mail = Some(mail);
-        invitation.version = tx.next_version();
+        invitation.mail = match hand_over {
+            HandOver::Mail => Some(MailId::new(tx.now(), tx.random()?)),
+            HandOver::Answer => None,
+        };
+        invitation.send_count += i64::from(invitation.mail.is_some());
+        invitation.version = version;
         Ok(())
     }
 
-    /// Sends an unanswered invitation again: a new link and lifetime under the same id.
+    /// What is answered of an invitation whose link is new.
+    fn invited(&self, invitation: Invitation, hand_over: HandOver, replayed: bool) -> Invited {
+        let returned = (hand_over == HandOver::Answer).then(|| {
+            let link = (!replayed).then(|| {
+                let token = self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce);
+                (LinkKind::Invitation, token, invitation.expires)
+            });
+            Returned::of(link)
+        });
+        Invited { shown: self.show(invitation), returned }
+    }
+
+    /// Sends an unanswered invitation again, or answers its link once: a new link and lifetime under the same id.
     pub async fn resend_invitation(
         self: &Arc<Self>,
         manager: Admitted,
         id: InvitationId,
         etag: String,
+        hand_over: HandOver,
         terms: Terms,
-    ) -> Result<Shown, Error> {
-        self.change_invitation(manager, id, terms, async move |app, tx, manager, mut invitation| {
+    ) -> Result<Invited, Error> {
+        let change = async move |app: &Self, tx: &mut Tx, manager: &Admitted, mut invitation: Invitation| {
             app.check_etag(&etag, invitation.version)?;
-            unanswered(&invitation)?;
-            open_account(tx, invitation.account).await?;
-            // whoever resends stands behind the grant, so it must be one that can be made now
-            app.check_roles(invitation.roles)?;
-            if let Some(user) = users::by_address(tx.sql(), invitation.address).await? {
-                app.check_grantee(manager, user.id, invitation.standing())?;
-            }
-            let mail = MailId::new(tx.now(), tx.random()?);
-            app.grant_anew(tx, &mut invitation, manager, mail)?;
+            let grant = invitation.standing();
+            app.check_regrant(tx, manager, &invitation, grant).await?;
+            let version = tx.next_version();
+            app.grant_anew(tx, &mut invitation, manager, hand_over, version)?;
             if !invitations::renew(tx, &invitation).await? {
                 return Err(Error::internal("an invitation changed inside its own transaction"));
             }
-            owe(tx, &invitation, mail).await?;
+            record_link(tx, &invitation, Change::InvitationResent).await
+        };
+        let (invitation, replayed) = self.change_invitation(manager, id, terms, change).await?;
+        Ok(self.invited(invitation, hand_over, replayed))
+    }
+
+    /// Changes what an unanswered invitation offers; link and lifetime stay.
+    pub async fn update_invitation(
+        self: &Arc<Self>,
+        manager: Admitted,
+        id: InvitationId,
+        grant: Standing,
+        etag: String,
+        terms: Terms,
+    ) -> Result<Shown, Error> {
+        let change = async move |app: &Self, tx: &mut Tx, manager: &Admitted, mut invitation: Invitation| {
+            app.check_etag(&etag, invitation.version)?;
+            app.check_regrant(tx, manager, &invitation, grant).await?;
+            if invitation.standing() == grant && invitation.grantor == manager.grantor() {
+                return Ok(());
+            }
+            (invitation.privilege, invitation.roles) = (grant.privilege, grant.roles);
+            invitation.grantor = manager.grantor();
+            invitation.version = tx.next_version();
+            if !invitations::update(tx, &invitation).await? {
+                return Err(Error::internal("an invitation changed inside its own transaction"));
+            }
             let state = invitation.event_state(tx)?;
-            tx.record(Change::InvitationResent(state)).await.map(|_| ())
-        })
-        .await
+            tx.record(Change::InvitationUpdated(state)).await
+        };
+        let (invitation, _) = self.change_invitation(manager, id, terms, change).await?;
+        Ok(self.show(invitation))
+    }
+
+    /// Whoever resends or edits an invitation stands behind the grant from then on, so it must be one that they can make now.
+    async fn check_regrant(
+        &self,
+        tx: &mut Tx,
+        manager: &Admitted,
+        invitation: &Invitation,
+        grant: Standing,
+    ) -> Result<(), Error> {
+        unanswered(invitation)?;
+        open_account(tx, invitation.account).await?;
+        self.check_roles(grant.roles)?;
+        match users::by_address(tx.sql(), invitation.address).await? {
+            Some(user) => self.check_grantee(manager, user.id, grant),
+            None => Ok(()),
+        }
     }
 
     /// Takes back an unanswered invitation; doing it again changes nothing.
@@ -173,7 +238,7 @@ impl App {
         etag: String,
         terms: Terms,
     ) -> Result<Shown, Error> {
-        self.change_invitation(manager, id, terms, async move |app, tx, _, mut invitation| {
+        let change = async move |app: &Self, tx: &mut Tx, _: &Admitted, mut invitation: Invitation| {
             if invitation.state == Stored::Withdrawn {
                 return Ok(());
             }
@@ -181,36 +246,35 @@ impl App {
             unanswered(&invitation)?;
             invitation.state = Stored::Withdrawn;
             end(tx, &mut invitation, Change::InvitationWithdrawn).await
-        })
-        .await
+        };
+        let (invitation, _) = self.change_invitation(manager, id, terms, change).await?;
+        Ok(self.show(invitation))
     }
 
-    /// Changes an invitation of the manager's account and answers it as it is then.
+    /// Changes an invitation of the manager's account and answers it as it is then, and whether an earlier call had done it.
     async fn change_invitation<F>(
         self: &Arc<Self>,
         manager: Admitted,
         id: InvitationId,
         terms: Terms,
         change: F,
-    ) -> Result<Shown, Error>
+    ) -> Result<(Invitation, bool), Error>
     where
         F: AsyncFnOnce(&Self, &mut Tx, &Admitted, Invitation) -> Result<(), Error> + Send + 'static,
     {
         let account = manager.account()?;
         let app = Arc::clone(self);
-        let invitation = self
-            .store
+        self.store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
-                once(tx, &terms, async |tx| {
+                let done = once(tx, &terms, async |tx| {
                     let invitation = load_in(tx, account, id).await?;
                     change(&app, tx, &manager, invitation).await
                 })
                 .await?;
-                load(tx, id).await
+                Ok((load(tx, id).await?, done.replayed))
             })
-            .await?;
-        Ok(self.show(invitation))
+            .await
     }
 
     /// Refuses a grant to oneself: a super-admin would make a membership of the mark, which outlives it.
@@ -288,7 +352,7 @@ impl App {
     }
 
     /// Refuses roles that the edition has off.
-    pub(super) fn check_roles(&self, roles: crate::domain::role::RoleSet) -> Result<(), Error> {
+    pub(super) fn check_roles(&self, roles: RoleSet) -> Result<(), Error> {
         let off = roles.minus(self.edition.roles());
         if off.is_empty() { Ok(()) } else { Err(Error::RoleOffInEdition { roles: off, edition: self.edition }) }
     }
@@ -308,7 +372,7 @@ pub(super) async fn end(tx: &mut Tx, invitation: &mut Invitation, kind: fn(Invit
         return Err(Error::internal("an invitation changed inside its own transaction"));
     }
     let state = invitation.event_state(tx)?;
-    tx.record(kind(state)).await.map(|_| ())
+    tx.record(kind(state)).await
 }
 
 /// Refuses an invitation that was answered or withdrawn; an expired one is unanswered.
@@ -321,15 +385,50 @@ pub(super) fn unanswered(invitation: &Invitation) -> Result<(), Error> {
     }
 }
 
-async fn owe(tx: &mut Tx, invitation: &Invitation, mail: MailId) -> Result<(), Error> {
-    let owed = Owed {
+/// An invitation of an address that has none yet, before anybody granted it.
+fn draft(tx: &Tx, account: &accounts::Account, address: AddressId) -> Result<Invitation, Error> {
+    Ok(Invitation {
+        id: InvitationId::new(tx.now(), tx.random()?),
+        account: account.id,
+        account_name: account.name.clone(),
+        account_display_name: account.display_name.clone(),
+        account_timezone: account.timezone.clone(),
+        account_closed: false,
+        address,
+        email: String::new(),
+        privilege: Privilege::ReadOnly,
+        roles: RoleSet::EMPTY,
+        state: Stored::Pending,
+        grantor: Grantor { user: None, service: None },
+        nonce: [0; 16],
+        created: tx.now(),
+        expires: None,
+        send_count: 0,
+        first_opened: None,
+        answered_by: None,
+        mail: None,
+        delivery: None,
+        version: 0,
+    })
+}
+
+/// Owes the mail of a new link, or records that the link is answered instead.
+async fn record_link(tx: &mut Tx, invitation: &Invitation, kind: fn(InvitationState) -> Change) -> Result<(), Error> {
+    let state = invitation.event_state(tx)?;
+    if let Some(mail) = invitation.mail {
+        mails::owe(tx, mail, owed(invitation)).await?;
+        return tx.record(kind(state)).await;
+    }
+    tx.record_all(vec![kind(state.clone()), Change::InvitationLinkReturned(state)]).await
+}
+
+fn owed(invitation: &Invitation) -> Owed<'_> {
+    Owed {
         kind: Kind::Invitation,
-        invitation: Some(invitation.id),
-        sign_up: None,
+        about: About::Invitation(invitation.id, invitation.grantor.user),
         address: invitation.address,
         recipient: &invitation.email,
-    };
-    mails::owe(tx, mail, owed).await
+    }
 }
 
 async fn load(tx: &mut Tx, id: InvitationId) -> Result<Invitation, Error> {

@@ -1,5 +1,7 @@
 //! What goes with a mail that is owed, decided when it is about to be sent: what was withdrawn, answered or replaced since doesn't go.
 
+mod logins;
+
 use super::App;
 use crate::config::Signup;
 use crate::domain::error::Error;
@@ -30,6 +32,7 @@ impl App {
             (Kind::SignUp, _, Some(sign_up)) => self.decide_sign_up(mail, sign_up).await,
             (Kind::ConfirmationAgain, ..) => self.decide_again(mail).await,
             (Kind::Invitation | Kind::SignUp, ..) => Ok(Decision::Drop("what it was for is gone")),
+            _ => self.decide_login(mail).await,
         }
     }
 

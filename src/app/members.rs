@@ -1,5 +1,7 @@
 //! Members: moving, roles, removing, listing.
 
+mod batch;
+
 use std::sync::Arc;
 
 use super::admission::{Admitted, as_policy_sees};
@@ -7,7 +9,7 @@ use super::page::{Page, PageRequest, Query};
 use super::{App, UserRef};
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::event::Change;
+use crate::domain::event::{Change, MemberState};
 use crate::domain::id::{AccountId, UserId};
 use crate::domain::permission::PermissionSet;
 use crate::domain::policy::{self, Effect, Standing};
@@ -33,75 +35,73 @@ pub(super) struct Outcome {
     pub(super) effect: Effect,
 }
 
-/// A move to a column.
-pub struct Move {
+/// What is to become of a member.
+pub struct Update {
     /// Who.
     pub user: UserRef,
-    /// Where to.
-    pub privilege: Privilege,
-    /// Keep the roles.
-    pub keep_roles: bool,
     /// The etag that was read, or empty.
     pub etag: String,
+    /// What.
+    pub what: What,
 }
 
-/// Another set of roles.
-pub struct Assignment {
-    /// Who.
-    pub user: UserRef,
-    /// The whole set.
-    pub roles: RoleSet,
-    /// Allow what none of the roles opens.
-    pub allow_widening: bool,
-    /// Clear what is dormant too.
-    pub clear_dormant: bool,
-    /// The etag that was read, or empty.
-    pub etag: String,
+/// What can become of a member.
+#[derive(Clone, Copy, Debug)]
+pub enum What {
+    /// They stand in a column, without roles unless they are kept.
+    Move {
+        /// Which.
+        privilege: Privilege,
+        /// Keep the roles.
+        keep_roles: bool,
+    },
+    /// They have other roles: those that the edition has; dormant ones stay unless they are cleared.
+    Assign {
+        /// The whole set.
+        roles: RoleSet,
+        /// Allow what none of the roles opens.
+        allow_widening: bool,
+        /// Clear what is dormant too.
+        clear_dormant: bool,
+    },
+    /// They are no member any more.
+    Remove,
+}
+
+impl What {
+    /// The event of the change.
+    fn change(self, state: MemberState) -> Change {
+        match self {
+            Self::Move { .. } => Change::MemberPrivilegeChanged(state),
+            Self::Assign { .. } => Change::MemberRolesAssigned(state),
+            Self::Remove => Change::MemberRemoved(state),
+        }
+    }
 }
 
 impl App {
-    /// Moves a member to a column, which clears their roles unless they are kept.
-    pub async fn change_privilege(self: &Arc<Self>, manager: Admitted, to: Move, terms: Terms) -> Result<Changed, Error> {
-        self.change(manager, to.user, to.etag, terms, move |_, standing| {
-            let roles = if to.keep_roles { standing.roles } else { RoleSet::EMPTY };
-            Ok((Standing { privilege: to.privilege, roles }, Change::MemberPrivilegeChanged))
-        })
-        .await
-    }
-
-    /// Replaces a member's roles: those that the edition has; dormant ones stay unless they are cleared.
-    pub async fn assign_roles(self: &Arc<Self>, manager: Admitted, to: Assignment, terms: Terms) -> Result<Changed, Error> {
-        self.change(manager, to.user, to.etag, terms, move |app, standing| {
-            app.check_roles(to.roles)?;
-            let dormant = if to.clear_dormant { RoleSet::EMPTY } else { standing.roles.minus(app.edition.roles()) };
-            let after = Standing { roles: to.roles.union(dormant), ..standing };
-            let gained = after.permissions(app.edition).minus(standing.permissions(app.edition));
-            let widened = gained.minus(to.roles.opens());
-            if !widened.is_empty() && !to.allow_widening {
-                return Err(Error::RolesWiden(widened));
-            }
-            Ok((after, Change::MemberRolesAssigned))
-        })
-        .await
-    }
-
-    /// Ends a membership at once; the user and their other accounts are untouched.
-    pub async fn remove_member(
-        self: &Arc<Self>,
-        manager: Admitted,
-        user: UserRef,
-        etag: String,
-        terms: Terms,
-    ) -> Result<Changed, Error> {
+    /// Moves a member, gives them other roles, or removes them; removal leaves the user and their other accounts untouched.
+    pub async fn update_member(self: &Arc<Self>, manager: Admitted, update: Update, terms: Terms) -> Result<Changed, Error> {
         let account = manager.account()?;
         let app = Arc::clone(self);
         self.store
             .write(manager.origin(), async move |tx| {
                 manager.confirm(tx).await?;
                 let done = once(tx, &terms, async |tx| {
-                    let target = find(tx, account, &user).await?;
-                    app.check_etag(&etag, target.version)?;
-                    app.end_membership(tx, target, Change::MemberRemoved).await
+                    let mut target = find(tx, account, &update.user).await?;
+                    app.check_etag(&update.etag, target.version)?;
+                    let Some(standing) = app.standing_after(&manager, &target, update.what)? else {
+                        return app.end_membership(tx, target, |state| update.what.change(state)).await;
+                    };
+                    let before = app.permissions_in(tx, &target).await?;
+                    if target.standing() != standing {
+                        (target.privilege, target.roles) = (standing.privilege, standing.roles);
+                        target.version = tx.next_version();
+                        members::update(tx, &target).await?;
+                        tx.record(update.what.change(target.state())).await?;
+                    }
+                    let after = app.permissions_in(tx, &target).await?;
+                    Ok(Outcome { membership: target, effect: Effect::between(before, after) })
                 })
                 .await?;
                 changed(tx, done.outcome).await
@@ -109,12 +109,38 @@ impl App {
             .await
     }
 
+    /// Where a member stands after an update, if they are one still, or why it can't be made.
+    fn standing_after(&self, manager: &Admitted, target: &Membership, what: What) -> Result<Option<Standing>, Error> {
+        let before = target.standing();
+        let after = match what {
+            What::Remove => return Ok(None),
+            What::Move { privilege, keep_roles } => {
+                Standing { privilege, roles: if keep_roles { before.roles } else { RoleSet::EMPTY } }
+            }
+            What::Assign { roles, allow_widening, clear_dormant } => {
+                self.check_roles(roles)?;
+                let dormant = if clear_dormant { RoleSet::EMPTY } else { before.roles.minus(self.edition.roles()) };
+                let after = Standing { roles: roles.union(dormant), ..before };
+                let gained = after.permissions(self.edition).minus(before.permissions(self.edition));
+                let widened = gained.minus(roles.opens());
+                if !widened.is_empty() && !allow_widening {
+                    return Err(Error::RolesWiden(widened));
+                }
+                after
+            }
+        };
+        if manager.is_oneself(target.user) && !before.only_lowered_by(after) {
+            return Err(Error::SelfGrant(gained_in_any_edition(before, after)));
+        }
+        Ok(Some(after))
+    }
+
     /// Deletes a membership and records why; shared with leaving.
     async fn end_membership(
         &self,
         tx: &mut Tx,
         membership: Membership,
-        kind: fn(crate::domain::event::MemberState) -> Change,
+        kind: impl FnOnce(MemberState) -> Change,
     ) -> Result<Outcome, Error> {
         let before = self.permissions_in(tx, &membership).await?;
         members::delete(tx, &membership).await?;
@@ -138,44 +164,6 @@ impl App {
         tx.record(Change::MemberJoined(membership.state())).await?;
         let after = self.permissions_in(tx, &membership).await?;
         Ok(Outcome { membership, effect: Effect::between(before, after) })
-    }
-
-    async fn change(
-        self: &Arc<Self>,
-        manager: Admitted,
-        user: UserRef,
-        etag: String,
-        terms: Terms,
-        to: impl FnOnce(&Self, Standing) -> Result<(Standing, fn(crate::domain::event::MemberState) -> Change), Error>
-        + Send
-        + 'static,
-    ) -> Result<Changed, Error> {
-        let account = manager.account()?;
-        let app = Arc::clone(self);
-        self.store
-            .write(manager.origin(), async move |tx| {
-                manager.confirm(tx).await?;
-                let done = once(tx, &terms, async |tx| {
-                    let mut target = find(tx, account, &user).await?;
-                    app.check_etag(&etag, target.version)?;
-                    let (standing, kind) = to(&app, target.standing())?;
-                    if manager.is_oneself(target.user) && !target.standing().only_lowered_by(standing) {
-                        return Err(Error::SelfGrant(gained_in_any_edition(target.standing(), standing)));
-                    }
-                    let before = app.permissions_in(tx, &target).await?;
-                    if target.standing() != standing {
-                        (target.privilege, target.roles) = (standing.privilege, standing.roles);
-                        target.version = tx.next_version();
-                        members::update(tx, &target).await?;
-                        tx.record(kind(target.state())).await?;
-                    }
-                    let after = app.permissions_in(tx, &target).await?;
-                    Ok(Outcome { membership: target, effect: Effect::between(before, after) })
-                })
-                .await?;
-                changed(tx, done.outcome).await
-            })
-            .await
     }
 
     /// What a person may do in an account at this point of the write.

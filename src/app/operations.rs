@@ -31,9 +31,15 @@ pub struct Inside {
     /// When the server started.
     pub started: Timestamp,
     /// The mail queue.
-    pub queue: Queue,
+    pub queue: MailQueue,
+}
+
+/// The state of the mail queue.
+pub struct MailQueue {
+    /// How much there is.
+    pub counts: Queue,
     /// The last fault of the deployment that mail met; empty when the last attempt went well.
-    pub mail_fault: String,
+    pub last_fault: String,
 }
 
 /// Whose events to list, by a caller who may.
@@ -48,11 +54,10 @@ impl App {
     pub async fn running(&self, caller: &Caller) -> Result<Running, Error> {
         self.signed_in(caller)?;
         let inside = if is_operator(caller) {
-            let queue = mails::queue(&mut *self.store.read().await?).await?;
-            let mail_fault = self.mail_fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            let queue = self.queue().await?;
             let path = self.store.directory().path();
             let data_dir = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-            Some(Inside { data_dir, started: self.started, queue, mail_fault })
+            Some(Inside { data_dir, started: self.started, queue })
         } else {
             None
         };
@@ -102,6 +107,17 @@ impl App {
         Ok(query.page(page, entries, |mail| mail.id.as_bytes().to_vec()))
     }
 
+    /// Says how the outbox as a whole is faring.
+    pub async fn mail_queue(&self, _reader: &Reader) -> Result<MailQueue, Error> {
+        self.queue().await
+    }
+
+    async fn queue(&self) -> Result<MailQueue, Error> {
+        let counts = mails::queue(&mut *self.store.read().await?).await?;
+        let last_fault = self.mail_fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        Ok(MailQueue { counts, last_fault })
+    }
+
     /// Makes a queued or failed mail due now.
     pub async fn retry_mail(&self, operator: Operator, id: MailId, terms: Terms) -> Result<Mail, Error> {
         self.store
@@ -113,7 +129,7 @@ impl App {
                     if !mails::retry(tx, id).await? {
                         return Err(Error::MailNotRetryable(id, mail.delivery.state.as_str()));
                     }
-                    tx.record(Change::MailRetried(MailState { mail: id, invitation: mail.invitation })).await.map(|_| ())
+                    tx.record(Change::MailRetried(MailState { mail: id, invitation: mail.invitation })).await
                 })
                 .await?;
                 mails::by_id(tx.sql(), id).await?.ok_or_else(not_found)

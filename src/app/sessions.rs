@@ -5,6 +5,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::App;
 use super::admission::{InPerson, Oneself};
 use super::caller::Caller;
+use super::logins::peer;
+use super::passwords::Match;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
@@ -34,8 +36,12 @@ impl App {
             None => None,
         };
         let (user, hash) = login.map_or((None, None), |login| (Some(login.user), login.password));
-        let matches = self.passwords.matches(password, hash).await?;
-        let user = user.filter(|_| matches).ok_or(Error::SignInFailed)?;
+        let compared = self.passwords.compare(peer(caller), password.clone(), hash.clone()).await?;
+        let user = user.filter(|_| compared != Match::No).ok_or(Error::SignInFailed)?;
+        let anew = match compared {
+            Match::Outdated => Some(self.passwords.hash(peer(caller), password).await?),
+            Match::No | Match::Yes => None,
+        };
         let token = Bearer::Session.token(store::random()?);
         let digest = TokenDigest::of(token.expose_secret());
         // the clock's own moment, not history's, which doesn't go back with a clock that was ahead
@@ -49,6 +55,13 @@ impl App {
             .store
             .write(origin, async move |tx| {
                 let user = users::by_id(tx.sql(), user).await?.filter(|user| user.active).ok_or(Error::SignInFailed)?;
+                // a password that was changed since it was compared opens nothing
+                if users::password(tx.sql(), user.id).await? != hash {
+                    return Err(Error::SignInFailed);
+                }
+                if let Some(anew) = anew {
+                    users::set_password(tx, user.id, &anew, hash.as_deref()).await?;
+                }
                 let session = SessionState {
                     session: SessionId::new(tx.now(), tx.random()?),
                     user: user.id,

@@ -5,12 +5,13 @@
 //! afterwards which mail goes, if any.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::App;
 use super::caller::Caller;
+use super::logins::peer;
+use super::passwords::Match;
 use crate::config::Signup;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
@@ -20,13 +21,10 @@ use crate::domain::id::{AddressId, MailId, SignUpId, UserId};
 use crate::domain::name::DisplayName;
 use crate::domain::password::Password;
 use crate::domain::token::{LinkKind, LinkToken};
-use crate::store::mails::{self, Kind, Owed};
+use crate::store::mails::{self, About, Kind, Owed};
 use crate::store::sign_ups::{self, SignUp, State};
 use crate::store::users::{self, User};
 use crate::store::{Tx, addresses, invitations};
-
-/// How long an attempt can be confirmed.
-pub const LIFETIME: Duration = Duration::from_hours(24);
 
 /// Passwords that may be tried at one link.
 const TRIES: i64 = 5;
@@ -40,7 +38,8 @@ impl App {
         password: Password,
         display_name: DisplayName,
     ) -> Result<Timestamp, Error> {
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.hash(peer(caller), password).await?;
+        let lifetime = self.link.confirmation;
         self.store
             .write(caller.anonymous_origin(), async move |tx| {
                 let now = tx.now();
@@ -58,10 +57,10 @@ impl App {
                     tries: 0,
                     user: None,
                     created: now,
-                    expires: now.plus(LIFETIME),
+                    expires: now.plus(lifetime),
                 };
                 sign_ups::insert(tx, &attempt).await?;
-                owe(tx, Kind::SignUp, Some(attempt.id), address, &email).await?;
+                owe(tx, Kind::SignUp, About::SignUp(attempt.id), address, &email).await?;
                 Ok(attempt.expires)
             })
             .await
@@ -72,19 +71,25 @@ impl App {
         self.store
             .write(caller.anonymous_origin(), async move |tx| {
                 let address = addresses::mention(tx, &email).await?;
-                owe(tx, Kind::ConfirmationAgain, None, address, &email).await
+                owe(tx, Kind::ConfirmationAgain, About::Address, address, &email).await
             })
             .await
     }
 
-    /// Turns the attempt that token and password match into a user. Repeating it answers the same user.
+    /// Turns the attempt that token and password match into a user, or gives a user the address that the token was mailed to. Repeating a
+    /// sign-up's answers the same user.
     pub async fn confirm_email(
         self: &Arc<Self>,
         caller: &Caller,
         token: SecretString,
         password: Password,
     ) -> Result<User, Error> {
-        let token = LinkToken::parse(&token).filter(|token| token.kind() == LinkKind::Confirmation).ok_or(Error::LinkInvalid)?;
+        let token = LinkToken::parse(&token).ok_or(Error::LinkInvalid)?;
+        match token.kind() {
+            LinkKind::Confirmation => {}
+            LinkKind::AddressChange => return self.confirm_new_address(caller, &token, password).await,
+            LinkKind::Invitation | LinkKind::Password => return Err(Error::LinkInvalid),
+        }
         let id = SignUpId::from_bytes(token.object());
         let attempt = sign_ups::by_id(&mut *self.store.read().await?, id).await?;
         let attempt = attempt.filter(|attempt| token.is_of(&self.link_key, &attempt.nonce)).ok_or(Error::LinkInvalid)?;
@@ -99,20 +104,20 @@ impl App {
         let origin = caller.anonymous_origin();
         let tries = self.store.write(origin.clone(), async move |tx| sign_ups::take_try(tx, id, TRIES).await).await?;
         let tries = tries.ok_or(Error::LinkExpired)?;
-        let matches = self.passwords.matches(password, Some(attempt.password.clone())).await;
-        match matches {
+        let compared = self.passwords.compare(peer(caller), password, Some(attempt.password.clone())).await;
+        match compared {
             // a spent link is nothing to try passwords at
-            Ok(false) if tries >= TRIES || attempt.state == State::Confirmed => {
+            Ok(Match::No) if tries >= TRIES || attempt.state == State::Confirmed => {
                 self.store.write(origin, async move |tx| sign_ups::end(tx, id).await).await?;
                 return Err(Error::LinkExpired);
             }
-            Ok(false) => return Err(Error::PasswordMismatch { attempts_left: u32::try_from(TRIES - tries).unwrap_or(0) }),
+            Ok(Match::No) => return Err(Error::PasswordMismatch { attempts_left: u32::try_from(TRIES - tries).unwrap_or(0) }),
             // five *wrong* passwords end a link: one that matched, or that nobody had time to compare, isn't one
-            Ok(true) | Err(_) => {
+            Ok(Match::Yes | Match::Outdated) | Err(_) => {
                 self.store.write(origin.clone(), async move |tx| sign_ups::give_back_try(tx, id).await).await?;
             }
         }
-        matches?;
+        compared?;
         let signup = self.signup;
         self.store.write(origin, async move |tx| confirm(tx, signup, &attempt).await).await
     }
@@ -144,7 +149,7 @@ async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, 
         created: now,
         version: tx.next_version(),
     };
-    if !users::insert(tx, &user, &attempt.password).await? {
+    if !users::insert(tx, &user, Some(&attempt.password)).await? {
         return Err(Error::LoginExists);
     }
     if !sign_ups::confirm(tx, attempt, user.id).await? {
@@ -155,7 +160,7 @@ async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, 
     Ok(user)
 }
 
-async fn owe(tx: &mut Tx, kind: Kind, sign_up: Option<SignUpId>, address: AddressId, email: &Email) -> Result<(), Error> {
+async fn owe(tx: &mut Tx, kind: Kind, about: About, address: AddressId, email: &Email) -> Result<(), Error> {
     let mail = MailId::new(tx.now(), tx.random()?);
-    mails::owe(tx, mail, Owed { kind, invitation: None, sign_up, address, recipient: email.as_typed() }).await
+    mails::owe(tx, mail, Owed { kind, about, address, recipient: email.as_typed() }).await
 }

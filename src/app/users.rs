@@ -1,15 +1,246 @@
-//! Users, as operators see them.
+//! Users, as operators see them: making logins, resetting passwords, taking logins away.
 
-use super::admission::Operator;
+use super::admission::{Operator, as_policy_sees};
+use super::logins::{make_link, tell};
+use super::returned::Returned;
 use super::{App, UserRef};
+use crate::domain::email::Email;
 use crate::domain::error::Error;
-use crate::domain::event::Change;
+use crate::domain::event::{Change, ErasedState, LoginState};
+use crate::domain::id::{AccountId, MailId, UserId};
+use crate::domain::invitation::Stored;
+use crate::domain::login::LinkPurpose;
+use crate::domain::name::{DisplayName, Slug};
+use crate::domain::policy::{self, Effect};
+use crate::store::login_links::{self, LoginLink};
+use crate::store::mails::{self, About, Kind, Owed};
+use crate::store::members::{self, Membership};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
-use crate::store::{Tx, addresses};
+use crate::store::{Tx, addresses, erasure, invitations, sessions};
+
+/// A user whose login was made or opened, with the link if it was asked for.
+pub struct Linked {
+    /// The user.
+    pub user: User,
+    /// The link, if it was to be answered.
+    pub returned: Option<Returned>,
+}
+
+/// What taking a login away did.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Taken {
+    /// Whose.
+    pub user: UserId,
+    /// What they lost, in each account that they were a member of.
+    pub effects: Vec<(AccountId, Effect)>,
+    /// Accounts that have no active member left who may manage their users.
+    pub left_without_admin: Vec<String>,
+}
 
 impl App {
-    /// Sets or clears a user's super-admin mark; setting what is set changes nothing.
+    /// Makes a login without a password, and the link that sets its first one: mailed, or answered once.
+    pub async fn create_user(
+        &self,
+        operator: Operator,
+        email: Email,
+        display_name: DisplayName,
+        return_link: bool,
+        terms: Terms,
+    ) -> Result<Linked, Error> {
+        let expires_after = self.link.confirmation;
+        let (user, link, replayed) = self
+            .store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let made = once(tx, &terms, async |tx| {
+                    let address = addresses::mention(tx, &email).await?;
+                    if let Some(user) = users::by_address(tx.sql(), address).await? {
+                        return Err(Error::UserExists(user.id));
+                    }
+                    let user = User {
+                        id: UserId::new(tx.now(), tx.random()?),
+                        address,
+                        email: email.as_typed().to_owned(),
+                        display_name: display_name.as_str().to_owned(),
+                        active: true,
+                        super_admin: false,
+                        created: tx.now(),
+                        version: tx.next_version(),
+                    };
+                    if !users::insert(tx, &user, None).await? {
+                        return Err(Error::internal("a user came between inside one transaction"));
+                    }
+                    let state = user.state(tx)?;
+                    tx.record(Change::UserCreated(state)).await?;
+                    let link = make_link(tx, user.id, LinkPurpose::SetPassword, None, tx.now().plus(expires_after)).await?;
+                    hand_over(tx, &user, &link, return_link).await?;
+                    Ok((user.id, link.id))
+                })
+                .await?;
+                let (user, link) = made.outcome;
+                Ok((load(tx, user).await?, login_links::by_id(tx.sql(), link).await?, made.replayed))
+            })
+            .await?;
+        let returned = return_link.then(|| self.returned_login_link(link, replayed));
+        Ok(Linked { user, returned })
+    }
+
+    /// Makes a link that sets another password for an active user: mailed, or answered once.
+    pub async fn send_password_reset(
+        &self,
+        operator: Operator,
+        user: UserRef,
+        return_link: bool,
+        terms: Terms,
+    ) -> Result<Linked, Error> {
+        let lifetimes = self.link;
+        let (user, link, replayed) = self
+            .store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let made = once(tx, &terms, async |tx| {
+                    let user = find(tx, &user).await?;
+                    if !user.active {
+                        return Err(Error::UserDeactivated(user.id));
+                    }
+                    let (purpose, lifetime) = match users::password(tx.sql(), user.id).await? {
+                        None => (LinkPurpose::SetPassword, lifetimes.confirmation),
+                        Some(_) => (LinkPurpose::ResetPassword, lifetimes.reset),
+                    };
+                    let link = make_link(tx, user.id, purpose, None, tx.now().plus(lifetime)).await?;
+                    hand_over(tx, &user, &link, return_link).await?;
+                    Ok((user.id, link.id))
+                })
+                .await?;
+                let (user, link) = made.outcome;
+                Ok((load(tx, user).await?, login_links::by_id(tx.sql(), link).await?, made.replayed))
+            })
+            .await?;
+        let returned = return_link.then(|| self.returned_login_link(link, replayed));
+        Ok(Linked { user, returned })
+    }
+
+    /// Deactivates a login: its sessions and links end, memberships stay without effect. Doing it again changes nothing.
+    pub async fn deactivate_user(
+        &self,
+        operator: Operator,
+        user: UserRef,
+        leave_without_admin: bool,
+        terms: Terms,
+    ) -> Result<(User, Taken), Error> {
+        let edition = self.edition;
+        self.store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let done = once(tx, &terms, async |tx| {
+                    let mut user = find(tx, &user).await?;
+                    let mut taken = Taken { user: user.id, effects: Vec::new(), left_without_admin: Vec::new() };
+                    if !user.active {
+                        return Ok(taken);
+                    }
+                    let memberships = members::of_user(tx.sql(), user.id).await?;
+                    for member in memberships {
+                        taken.effects.push(loss(tx, edition, &member.membership).await?);
+                    }
+                    user.active = false;
+                    user.version = tx.next_version();
+                    users::update(tx, &user).await?;
+                    sessions::end_all(tx, user.id, None).await?;
+                    login_links::end_all(tx, user.id).await?;
+                    let state = user.state(tx)?;
+                    tx.record(Change::UserDeactivated(state)).await?;
+                    taken.left_without_admin = judged(tx, leave_without_admin).await?;
+                    Ok(taken)
+                })
+                .await?;
+                Ok((load(tx, done.outcome.user).await?, done.outcome))
+            })
+            .await
+    }
+
+    /// Lets a deactivated login in again, by its password; no session or link comes back. Doing it again changes nothing.
+    pub async fn reactivate_user(&self, operator: Operator, user: UserRef, terms: Terms) -> Result<User, Error> {
+        self.store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let done = once(tx, &terms, async |tx| {
+                    let mut user = find(tx, &user).await?;
+                    if !user.active {
+                        user.active = true;
+                        user.version = tx.next_version();
+                        users::update(tx, &user).await?;
+                        let state = user.state(tx)?;
+                        tx.record(Change::UserReactivated(state)).await?;
+                    }
+                    Ok(user.id)
+                })
+                .await?;
+                load(tx, done.outcome).await
+            })
+            .await
+    }
+
+    /// Deletes a person: memberships, sessions and links end, and address and name are erased from everything that the service keeps.
+    pub async fn delete_user(
+        &self,
+        operator: Operator,
+        user: UserRef,
+        leave_without_admin: bool,
+        terms: Terms,
+    ) -> Result<Taken, Error> {
+        let edition = self.edition;
+        let taken = self
+            .store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let done = once(tx, &terms, async |tx| {
+                    let mut user = find(tx, &user).await?;
+                    let mut taken = Taken { user: user.id, effects: Vec::new(), left_without_admin: Vec::new() };
+                    let memberships: Vec<Membership> =
+                        members::of_user(tx.sql(), user.id).await?.into_iter().map(|member| member.membership).collect();
+                    for membership in &memberships {
+                        taken.effects.push(loss(tx, edition, membership).await?);
+                    }
+                    members::delete_of(tx, user.id).await?;
+                    let removed = memberships.iter().map(|membership| Change::MemberRemoved(membership.state())).collect();
+                    tx.record_all(removed).await?;
+                    let addresses = erasure::addresses_of(tx, &user).await?;
+                    for address in &addresses {
+                        withdraw_all(tx, *address).await?;
+                    }
+                    user.version = tx.next_version();
+                    tx.record(Change::UserDeleted(ErasedState { user: user.id, address: user.address })).await?;
+                    erasure::erase(tx, &user, &addresses).await?;
+                    taken.left_without_admin = judged(tx, leave_without_admin).await?;
+                    Ok(taken)
+                })
+                .await?;
+                Ok(done.outcome)
+            })
+            .await?;
+        self.erase_mail_files().await;
+        Ok(taken)
+    }
+
+    /// Ends every session of a user.
+    pub async fn revoke_sessions(&self, operator: Operator, user: UserRef, terms: Terms) -> Result<User, Error> {
+        self.store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                let done = once(tx, &terms, async |tx| {
+                    let user = find(tx, &user).await?;
+                    sessions::end_all(tx, user.id, None).await?;
+                    tx.record(Change::SessionsRevoked(LoginState { user: user.id, kept: None })).await?;
+                    Ok(user.id)
+                })
+                .await?;
+                load(tx, done.outcome).await
+            })
+            .await
+    }
+
+    /// Sets or clears a user's super-admin mark; clearing it ends their sessions. Setting what is set changes nothing.
     pub async fn set_super_admin(
         &self,
         operator: Operator,
@@ -22,21 +253,88 @@ impl App {
                 operator.confirm(tx).await?;
                 let done = once(tx, &terms, async |tx| {
                     let mut found = find(tx, &user).await?;
-                    if found.super_admin != super_admin {
-                        found.super_admin = super_admin;
-                        found.version = tx.next_version();
-                        users::set_super_admin(tx, &found).await?;
-                        let state = found.state(tx)?;
-                        let change = if super_admin { Change::SuperAdminGranted } else { Change::SuperAdminRevoked };
-                        tx.record(change(state)).await?;
+                    if found.super_admin == super_admin {
+                        return Ok(found.id);
                     }
+                    found.super_admin = super_admin;
+                    found.version = tx.next_version();
+                    users::update(tx, &found).await?;
+                    let state = found.state(tx)?;
+                    let (change, kind) = if super_admin {
+                        (Change::SuperAdminGranted(state), Kind::SuperAdminGranted)
+                    } else {
+                        sessions::end_all(tx, found.id, None).await?;
+                        (Change::SuperAdminRevoked(state), Kind::SuperAdminRevoked)
+                    };
+                    tx.record(change).await?;
+                    tell(tx, kind, found.id, found.address, &found.email).await?;
                     Ok(found.id)
                 })
                 .await?;
-                find(tx, &UserRef::Id(done.outcome)).await
+                load(tx, done.outcome).await
             })
             .await
     }
+
+    fn returned_login_link(&self, link: Option<LoginLink>, replayed: bool) -> Returned {
+        let open = link.filter(|_| !replayed);
+        Returned::of(open.map(|link| {
+            let kind = link.purpose.kind();
+            (kind, self.link_key.derive(kind, *link.id.as_bytes(), &link.nonce), Some(link.expires))
+        }))
+    }
+}
+
+/// Records that a link was made, and mails it unless it is answered to the caller.
+async fn hand_over(tx: &mut Tx, user: &User, link: &LoginLink, returned: bool) -> Result<(), Error> {
+    let state = link.event_state(tx, returned)?;
+    tx.record(Change::LoginLinkMade(state)).await?;
+    if returned {
+        return Ok(());
+    }
+    let kind = match link.purpose {
+        LinkPurpose::SetPassword => Kind::SetPassword,
+        LinkPurpose::ResetPassword => Kind::PasswordReset,
+        LinkPurpose::ChangeEmail => Kind::AddressChange,
+    };
+    let mail = MailId::new(tx.now(), tx.random()?);
+    let owed = Owed { kind, about: About::Link(link.id, user.id), address: user.address, recipient: &user.email };
+    mails::owe(tx, mail, owed).await
+}
+
+/// What a person loses in an account with their login.
+async fn loss(
+    tx: &mut Tx,
+    edition: crate::domain::edition::Edition,
+    membership: &Membership,
+) -> Result<(AccountId, Effect), Error> {
+    let authority = members::authority(tx.sql(), membership.account, membership.user).await?;
+    let authority = authority.ok_or_else(|| Error::internal("a member's account or user isn't in the store"))?;
+    let (person, place) = as_policy_sees(authority);
+    let lost = policy::all_permissions(edition, person, place).unwrap_or_default();
+    Ok((membership.account, Effect { lost, ..Effect::default() }))
+}
+
+/// Has the last-admin rule judged now, and answers the accounts that an operator knowingly left without an admin.
+async fn judged(tx: &mut Tx, leave_without_admin: bool) -> Result<Vec<String>, Error> {
+    if leave_without_admin {
+        tx.leave_without_admin();
+    }
+    tx.judge().await?;
+    Ok(tx.left_without_admin().iter().map(Slug::to_string).collect())
+}
+
+/// Withdraws the unanswered invitations of an address whose person is deleted.
+async fn withdraw_all(tx: &mut Tx, address: crate::domain::id::AddressId) -> Result<(), Error> {
+    for mut invitation in invitations::of_address(tx.sql(), address, i64::MAX).await? {
+        invitation.state = Stored::Withdrawn;
+        super::invitations::end(tx, &mut invitation, Change::InvitationWithdrawn).await?;
+    }
+    Ok(())
+}
+
+async fn load(tx: &mut Tx, user: UserId) -> Result<User, Error> {
+    users::by_id(tx.sql(), user).await?.ok_or_else(|| Error::UserNotFound(user.to_string()))
 }
 
 async fn find(tx: &mut Tx, user: &UserRef) -> Result<User, Error> {

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::refusal;
 use crate::app::StartError;
+use crate::app::test_mail::TestMailError;
 use crate::config::ConfigError;
 use crate::serve::ServeError;
 use crate::server::ServerError;
@@ -27,6 +28,9 @@ pub enum Failure {
     /// The service can't start, or went down.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// A test mail didn't go.
+    #[error(transparent)]
+    TestMail(#[from] TestMailError),
     /// The host refuses what a process needs.
     #[error("the process can't be set up")]
     Process(#[from] std::io::Error),

@@ -125,6 +125,7 @@ impl Verb {
                     roles: roles.into_iter().map(Into::into).collect(),
                     request_id: request_id(),
                     validate_only: rehearsal.dry_run,
+                    ..Default::default()
                 };
                 let answer = console.call(request).await?;
                 console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
@@ -136,6 +137,7 @@ impl Verb {
                     etag: seen.etag,
                     request_id: request_id(),
                     validate_only: rehearsal.dry_run,
+                    ..Default::default()
                 };
                 let answer = console.call(request).await?;
                 console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)

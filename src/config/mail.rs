@@ -6,12 +6,21 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::settings::Settings;
+use crate::domain::language::Language;
 
 /// How mail leaves.
 #[derive(Clone)]
 pub struct MailConfig {
     /// The sender's mailbox, such as `Circonus Inside <noreply@acme.example>`. Parses as lettre's `Mailbox`.
     pub from: String,
+    /// Where answers go, in place of the sender.
+    pub reply_to: Option<String>,
+    /// A directory of templates that stand in for the program's own.
+    pub templates: Option<PathBuf>,
+    /// The language of the mails; English for want of it. What there is no translation of stays English.
+    pub language: Option<Language>,
+    /// Mails that are handed over at once. Bounds what the relay sees of the service.
+    pub concurrent: usize,
     /// Where it goes.
     pub transport: MailTransport,
 }
@@ -26,6 +35,27 @@ pub enum MailTransport {
     },
     /// To a relay.
     Smtp(SmtpSettings),
+    /// To the host's own mail system, by its `sendmail` program.
+    Sendmail(SendmailSettings),
+}
+
+impl MailTransport {
+    /// Whether people get the mail: then it needs a sender that relays know and links that lead somewhere.
+    #[must_use]
+    pub const fn is_real(&self) -> bool {
+        !matches!(self, Self::Directory { .. })
+    }
+}
+
+/// The host's `sendmail` program. Postfix, Exim, `OpenSMTPD` and msmtp bring one too.
+#[derive(Clone)]
+pub struct SendmailSettings {
+    /// Its absolute path.
+    pub command: PathBuf,
+    /// What it is given in front of `-i -f SENDER -- RECIPIENT`.
+    pub arguments: Vec<String>,
+    /// For one whole run; then it is killed.
+    pub timeout: Duration,
 }
 
 /// A relay. Relays without login, without TLS or with a private authority are normal on-premise.
@@ -70,30 +100,60 @@ impl SmtpSecurity {
 enum Kind {
     Directory,
     Smtp,
+    Sendmail,
 }
 
 impl MailConfig {
     pub(super) fn take(settings: &mut Settings, data_dir: &Path) -> Self {
-        let kind = settings.choice_or("mail.transport", &[("directory", Kind::Directory), ("smtp", Kind::Smtp)]);
-        let given = settings.text("mail.from");
-        if given.is_none() && matches!(kind, Kind::Smtp) {
-            settings.violation("mail.from", "is needed when mail is sent by SMTP: relays refuse senders that they don't know");
-        }
-        let from = given.unwrap_or_else(|| settings.default_of("mail.from", "Circonus Inside <noreply@localhost>".to_owned()));
-        if from.parse::<lettre::message::Mailbox>().is_err() {
-            settings.violation("mail.from", "must be a mailbox such as Circonus Inside <noreply@acme.example>");
+        let kinds = [("directory", Kind::Directory), ("smtp", Kind::Smtp), ("sendmail", Kind::Sendmail)];
+        let kind = settings.choice_or("mail.transport", &kinds);
+        for (word, prefix, chosen) in [
+            ("directory", "mail.directory.", matches!(kind, Kind::Directory)),
+            ("smtp", "mail.smtp.", matches!(kind, Kind::Smtp)),
+            ("sendmail", "mail.sendmail.", matches!(kind, Kind::Sendmail)),
+        ] {
+            if !chosen {
+                settings.refuse(prefix, &format!("has no effect unless mail.transport = \"{word}\""));
+            }
         }
         let transport = match kind {
-            Kind::Directory => {
-                settings.refuse("mail.smtp.", "has no effect unless mail.transport = \"smtp\"");
-                MailTransport::Directory { path: settings.path_or("mail.directory.path", data_dir.join("mail")) }
-            }
-            Kind::Smtp => {
-                settings.refuse("mail.directory.", "has no effect unless mail.transport = \"directory\"");
-                MailTransport::Smtp(SmtpSettings::take(settings))
-            }
+            Kind::Directory => MailTransport::Directory { path: settings.path_or("mail.directory.path", data_dir.join("mail")) },
+            Kind::Smtp => MailTransport::Smtp(SmtpSettings::take(settings)),
+            Kind::Sendmail => MailTransport::Sendmail(SendmailSettings::take(settings)),
         };
-        Self { from, transport }
+        let given = settings.text("mail.from");
+        if given.is_none() && transport.is_real() {
+            settings.violation("mail.from", "is needed when mail is sent: relays refuse senders that they don't know");
+        }
+        let from = given.unwrap_or_else(|| settings.default_of("mail.from", "Circonus Inside <noreply@localhost>".to_owned()));
+        let reply_to = settings.text("mail.reply_to");
+        for (key, written) in [("mail.from", Some(&from)), ("mail.reply_to", reply_to.as_ref())] {
+            if written.is_some_and(|written| written.parse::<lettre::message::Mailbox>().is_err()) {
+                settings.violation(key, "must be a mailbox such as Circonus Inside <noreply@acme.example>");
+            }
+        }
+        Self {
+            from,
+            reply_to,
+            templates: settings.path("mail.templates"),
+            language: settings.parsed("mail.language"),
+            concurrent: settings.whole("mail.concurrent", 4, 1..=64),
+            transport,
+        }
+    }
+}
+
+impl SendmailSettings {
+    fn take(settings: &mut Settings) -> Self {
+        let command = settings.path_or("mail.sendmail.command", PathBuf::from("/usr/sbin/sendmail"));
+        if !command.is_absolute() {
+            settings.violation("mail.sendmail.command", "must be an absolute path");
+        }
+        Self {
+            command,
+            arguments: settings.list("mail.sendmail.arguments", Vec::new()),
+            timeout: settings.seconds("mail.sendmail.timeout_seconds", 60),
+        }
     }
 }
 

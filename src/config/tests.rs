@@ -150,6 +150,35 @@ fn settings_of_the_other_transport_are_refused() {
 }
 
 #[test]
+fn sendmail_is_a_real_transport_too_and_takes_an_absolute_path() {
+    let violations = refused("mail = { transport = 'sendmail', sendmail.command = 'sendmail', smtp.host = 'relay' }");
+    for part in [
+        "mail.from (not set): is needed when mail is sent",
+        "mail.sendmail.command (the text): must be an absolute path",
+        "mail.smtp.host (the text): has no effect unless mail.transport = \"smtp\"",
+        "web.public_url (not set): is needed as soon as mail is sent",
+    ] {
+        assert!(violations.iter().any(|violation| violation.starts_with(part)), "{part} in {violations:#?}");
+    }
+    assert_eq!(violations.len(), 4);
+    let text =
+        "web.public_url = 'https://h'\nmail = { transport = 'sendmail', from = 'a@acme.example', sendmail.arguments = ['-v'] }";
+    let config = Config::from_toml(text).expect("valid");
+    let MailTransport::Sendmail(sendmail) = config.mail.transport else { panic!("a program") };
+    assert_eq!((sendmail.command, sendmail.arguments), (PathBuf::from("/usr/sbin/sendmail"), vec!["-v".to_owned()]));
+}
+
+#[test]
+fn what_mails_say_differently_is_looked_at_with_the_rest() {
+    let violations = refused("mail = { reply_to = 'nobody', language = 'Deutsch', templates = '', concurrent = 0 }");
+    let keys: Vec<&str> = violations.iter().filter_map(|violation| violation.split(' ').next()).collect();
+    assert_eq!(keys, ["mail.concurrent", "mail.language", "mail.reply_to", "mail.templates"], "{violations:#?}");
+    let config = Config::from_toml("mail = { reply_to = 'Help <help@acme.example>', language = 'de-AT' }").expect("valid");
+    assert_eq!(config.mail.language.map(|language| language.to_string()), Some("de-AT".to_owned()));
+    assert_eq!(config.mail.concurrent, 4);
+}
+
+#[test]
 fn the_explanation_is_a_configuration_without_secrets() {
     let environment = [
         ("USER_MANAGEMENT_MAIL__TRANSPORT", "smtp"),

@@ -15,7 +15,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
 use crate::store::server::Recorded;
 
-use super::{Account, Directory, Session, User, View};
+use super::{Account, Directory, User, View};
 
 /// Characters of one member in an account's aggregated row: the id in hexadecimal, the privilege, the roles.
 const MEMBER: usize = 32 + 1 + 2;
@@ -38,6 +38,7 @@ impl Directory {
             addresses: OrdMap::new(),
             members: OrdMap::new(),
             sessions: OrdMap::new(),
+            sessions_of: OrdMap::new(),
             services: OrdMap::new(),
             tokens: OrdMap::new(),
             certificates: OrdMap::new(),
@@ -76,7 +77,7 @@ impl View {
     async fn load_users(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
         let rows = sqlx::query!(
             r#"select u.id as "id: UserId", a.folded, u.active as "active: bool", u.super_admin as "super_admin: bool"
-                 from users u cross join addresses a on a.id = u.address /* reads all: start-up */"#
+                 from users u cross join addresses a on a.id = u.address where u.deleted = 0 /* reads all: start-up */"#
         )
         .fetch_all(connection)
         .await?;
@@ -104,7 +105,7 @@ impl View {
                 authenticated: row.authenticated,
                 expires: row.expires,
             };
-            self.sessions.insert(state.token, Session::new(state, row.last_used));
+            self.insert_session(state, row.last_used);
         }
         Ok(())
     }

@@ -84,6 +84,8 @@ pub enum Error {
     InvitationExists(InvitationId),
     #[error("the address belongs to a member, {0}")]
     MemberExists(UserId),
+    #[error("the address belongs to a user, {0}")]
+    UserExists(UserId),
     #[error("there is a service with this name or certificate name, {0}")]
     ServiceExists(ServiceId),
 
@@ -105,10 +107,14 @@ pub enum Error {
     InvitationExpired(InvitationId),
     #[error("the invitation {0} can't be accepted at present: {reason}", reason = .1.as_str())]
     InvitationHeld(InvitationId, Held),
-    #[error("the link has ended; sign up again")]
+    #[error("the link has ended; ask for a new one")]
     LinkExpired,
-    #[error("the password isn't the one given at that sign-up; {attempts_left} more tries")]
+    #[error("the password isn't the one that the link takes; {attempts_left} more tries")]
     PasswordMismatch { attempts_left: u32 },
+    #[error("the password isn't the present one")]
+    PasswordWrong,
+    #[error("the user {0} is deactivated; reactivate the login first")]
+    UserDeactivated(UserId),
     #[error("this site takes no sign-up of this address without an open invitation")]
     SignUpClosed,
     #[error("the address has a login; sign in")]
@@ -118,6 +124,9 @@ pub enum Error {
 
     #[error("the object changed since it was read")]
     EtagMismatch { etag: String },
+
+    #[error("entry {position}: {error}")]
+    Entry { position: usize, error: Box<Error> },
 
     #[error("too much is being done at once")]
     Busy { retry_after: Duration },

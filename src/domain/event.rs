@@ -19,16 +19,19 @@
 //! this one, and a new kind is a new number.
 
 mod bytes;
+mod change;
 mod states;
 
 use sha2::{Digest as _, Sha256};
 
 use super::clock::Timestamp;
-use super::id::{AccountId, EventId, ServiceId, SessionId, TraceId, UserId};
+use super::id::{EventId, ServiceId, SessionId, TraceId, UserId};
 use bytes::{Reader, Writer};
+pub use change::Change;
 use states::read_bool;
 pub use states::{
-    AccountState, DataState, Grantor, InvitationState, MailState, MemberState, ServiceState, SessionState, UserState,
+    AccountState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LoginLinkState, LoginState, MailState,
+    MemberState, ServiceState, SessionState, UserState,
 };
 
 /// The version of the layout that is written.
@@ -123,159 +126,6 @@ impl Door {
             1 => Self::Tcp,
             2 => Self::OperatorsSocket,
             3 => Self::ToolsSocket,
-            _ => return Err(Malformed),
-        })
-    }
-}
-
-/// What happened, with the full state after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is what its name says; the contract's EventKind describes them")]
-pub enum Change {
-    EditionSet(DataState),
-    AccountCreated(AccountState),
-    AccountUpdated(AccountState),
-    InvitationCreated(InvitationState),
-    InvitationRenewed(InvitationState),
-    InvitationResent(InvitationState),
-    InvitationWithdrawn(InvitationState),
-    InvitationAccepted(InvitationState),
-    InvitationIgnored(InvitationState),
-    MemberJoined(MemberState),
-    MemberPrivilegeChanged(MemberState),
-    MemberRolesAssigned(MemberState),
-    MemberRemoved(MemberState),
-    MemberLeft(MemberState),
-    UserCreated(UserState),
-    SuperAdminGranted(UserState),
-    SuperAdminRevoked(UserState),
-    SessionStarted(SessionState),
-    SessionEnded(SessionState),
-    ServiceCreated(ServiceState),
-    ServiceRevoked(ServiceState),
-    MailRetried(MailState),
-}
-
-impl Change {
-    /// The number of its kind: that of the contract's `EventKind`.
-    #[must_use]
-    pub const fn kind(&self) -> u16 {
-        match self {
-            Self::EditionSet(_) => 1,
-            Self::AccountCreated(_) => 10,
-            Self::AccountUpdated(_) => 11,
-            Self::InvitationCreated(_) => 20,
-            Self::InvitationRenewed(_) => 21,
-            Self::InvitationResent(_) => 22,
-            Self::InvitationWithdrawn(_) => 23,
-            Self::InvitationAccepted(_) => 24,
-            Self::InvitationIgnored(_) => 25,
-            Self::MemberJoined(_) => 30,
-            Self::MemberPrivilegeChanged(_) => 31,
-            Self::MemberRolesAssigned(_) => 32,
-            Self::MemberRemoved(_) => 33,
-            Self::MemberLeft(_) => 34,
-            Self::UserCreated(_) => 40,
-            Self::SuperAdminGranted(_) => 41,
-            Self::SuperAdminRevoked(_) => 42,
-            Self::SessionStarted(_) => 50,
-            Self::SessionEnded(_) => 51,
-            Self::ServiceCreated(_) => 60,
-            Self::ServiceRevoked(_) => 61,
-            Self::MailRetried(_) => 70,
-        }
-    }
-
-    /// The account that it concerns.
-    #[must_use]
-    pub fn account(&self) -> Option<AccountId> {
-        match self {
-            Self::AccountCreated(state) | Self::AccountUpdated(state) => Some(state.account),
-            Self::InvitationCreated(state)
-            | Self::InvitationRenewed(state)
-            | Self::InvitationResent(state)
-            | Self::InvitationWithdrawn(state)
-            | Self::InvitationAccepted(state)
-            | Self::InvitationIgnored(state) => Some(state.account),
-            Self::MemberJoined(state)
-            | Self::MemberPrivilegeChanged(state)
-            | Self::MemberRolesAssigned(state)
-            | Self::MemberRemoved(state)
-            | Self::MemberLeft(state) => Some(state.account),
-            Self::ServiceCreated(state) | Self::ServiceRevoked(state) => state.account,
-            Self::EditionSet(_)
-            | Self::UserCreated(_)
-            | Self::SuperAdminGranted(_)
-            | Self::SuperAdminRevoked(_)
-            | Self::SessionStarted(_)
-            | Self::SessionEnded(_)
-            | Self::MailRetried(_) => None,
-        }
-    }
-
-    /// The user or address that its personal values are about, for erasure.
-    #[must_use]
-    pub fn person(&self) -> Option<[u8; 16]> {
-        match self {
-            Self::InvitationCreated(state)
-            | Self::InvitationRenewed(state)
-            | Self::InvitationResent(state)
-            | Self::InvitationWithdrawn(state)
-            | Self::InvitationAccepted(state)
-            | Self::InvitationIgnored(state) => Some(*state.address.as_bytes()),
-            Self::UserCreated(state) | Self::SuperAdminGranted(state) | Self::SuperAdminRevoked(state) => {
-                Some(*state.user.as_bytes())
-            }
-            _ => None,
-        }
-    }
-
-    fn write(&self, to: &mut Writer) {
-        match self {
-            Self::EditionSet(state) => state.write(to),
-            Self::AccountCreated(state) | Self::AccountUpdated(state) => state.write(to),
-            Self::InvitationCreated(state)
-            | Self::InvitationRenewed(state)
-            | Self::InvitationResent(state)
-            | Self::InvitationWithdrawn(state)
-            | Self::InvitationAccepted(state)
-            | Self::InvitationIgnored(state) => state.write(to),
-            Self::MemberJoined(state)
-            | Self::MemberPrivilegeChanged(state)
-            | Self::MemberRolesAssigned(state)
-            | Self::MemberRemoved(state)
-            | Self::MemberLeft(state) => state.write(to),
-            Self::UserCreated(state) | Self::SuperAdminGranted(state) | Self::SuperAdminRevoked(state) => state.write(to),
-            Self::SessionStarted(state) | Self::SessionEnded(state) => state.write(to),
-            Self::ServiceCreated(state) | Self::ServiceRevoked(state) => state.write(to),
-            Self::MailRetried(state) => state.write(to),
-        }
-    }
-
-    fn read(kind: u16, from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(match kind {
-            1 => Self::EditionSet(DataState::read(from)?),
-            10 => Self::AccountCreated(AccountState::read(from)?),
-            11 => Self::AccountUpdated(AccountState::read(from)?),
-            20 => Self::InvitationCreated(InvitationState::read(from)?),
-            21 => Self::InvitationRenewed(InvitationState::read(from)?),
-            22 => Self::InvitationResent(InvitationState::read(from)?),
-            23 => Self::InvitationWithdrawn(InvitationState::read(from)?),
-            24 => Self::InvitationAccepted(InvitationState::read(from)?),
-            25 => Self::InvitationIgnored(InvitationState::read(from)?),
-            30 => Self::MemberJoined(MemberState::read(from)?),
-            31 => Self::MemberPrivilegeChanged(MemberState::read(from)?),
-            32 => Self::MemberRolesAssigned(MemberState::read(from)?),
-            33 => Self::MemberRemoved(MemberState::read(from)?),
-            34 => Self::MemberLeft(MemberState::read(from)?),
-            40 => Self::UserCreated(UserState::read(from)?),
-            41 => Self::SuperAdminGranted(UserState::read(from)?),
-            42 => Self::SuperAdminRevoked(UserState::read(from)?),
-            50 => Self::SessionStarted(SessionState::read(from)?),
-            51 => Self::SessionEnded(SessionState::read(from)?),
-            60 => Self::ServiceCreated(ServiceState::read(from)?),
-            61 => Self::ServiceRevoked(ServiceState::read(from)?),
-            70 => Self::MailRetried(MailState::read(from)?),
             _ => return Err(Malformed),
         })
     }

@@ -80,6 +80,8 @@ ids! {
     EventId = "evt_";
     /// An invitation, however often it is resent.
     InvitationId = "inv_";
+    /// A link that sets a login's password or changes its address.
+    LoginLinkId = "lnk_";
     /// One mail of the outbox.
     MailId = "mail_";
     /// A service that calls.

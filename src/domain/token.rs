@@ -90,10 +90,25 @@ pub enum LinkKind {
     Confirmation = 1,
     /// Shows an invitation.
     Invitation = 2,
+    /// Sets a login's password.
+    Password = 3,
+    /// Changes a login's address.
+    AddressChange = 4,
 }
 
 impl LinkKind {
-    const ALL: [Self; 2] = [Self::Confirmation, Self::Invitation];
+    const ALL: [Self; 4] = [Self::Confirmation, Self::Invitation, Self::Password, Self::AddressChange];
+
+    /// The page of the site that its links lead to.
+    #[must_use]
+    pub const fn page(self) -> &'static str {
+        match self {
+            Self::Confirmation => "confirm",
+            Self::Invitation => "invitation",
+            Self::Password => "reset-password",
+            Self::AddressChange => "confirm-address",
+        }
+    }
 }
 
 /// What makes one link differ from the next of the same object: stored in its row, new with each resend.

@@ -10,7 +10,7 @@ use crate::domain::role::RoleSet;
 
 /// One mail, before it has words and a recipient.
 ///
-/// Whether the recipient has a login is part of none but [`Letter::LoginExists`], which goes to the login's own address.
+/// Whether the recipient has a login is told only by letters that go to a login's own address.
 pub enum Letter {
     /// Offers membership of an account.
     Invitation {
@@ -37,6 +37,42 @@ pub enum Letter {
     ConfirmationAgain(Vec<ConfirmationLink>),
     /// Tells the owner of a login that somebody tried to sign up with its address.
     LoginExists,
+    /// Brings the link that somebody asked for to choose a new password for the recipient's login.
+    PasswordReset(PasswordLink),
+    /// Brings the link that sets the first password of a login which the operator of the site made.
+    SetPassword(PasswordLink),
+    /// Asks the owner of an address to confirm it as the new one of a login; goes to the new address.
+    AddressChange {
+        /// The link's token. Following it takes the login's password.
+        token: SecretString,
+        /// When the link ends.
+        expires: Timestamp,
+    },
+    /// Tells the owner of a login that its password was changed.
+    PasswordChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells the owner of a login that its address was changed; goes to the old one, and doesn't tell the new.
+    AddressChanged {
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells the owner of a login that it was made a super-admin.
+    SuperAdminGranted {
+        /// When.
+        at: Timestamp,
+    },
+    /// Tells the owner of a login that it is no super-admin any more.
+    SuperAdminRevoked {
+        /// When.
+        at: Timestamp,
+    },
+    /// Shows an operator that mail arrives.
+    Test {
+        /// When it was asked for.
+        at: Timestamp,
+    },
 }
 
 /// The link that confirms one sign-up.
@@ -50,27 +86,31 @@ pub struct ConfirmationLink {
     pub expires: Timestamp,
 }
 
+/// The link that sets the password of one login.
+#[derive(Clone)]
+pub struct PasswordLink {
+    /// The link's token.
+    pub token: SecretString,
+    /// When the link ends.
+    pub expires: Timestamp,
+}
+
 impl Letter {
-    /// The stem of its templates' names.
-    pub(super) const fn template(&self) -> &'static str {
+    /// What its templates are named for.
+    pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Invitation { .. } => "invitation",
             Self::Confirmation(_) => "confirmation",
             Self::ConfirmationAgain(_) => "confirmation_again",
             Self::LoginExists => "login_exists",
-        }
-    }
-
-    /// Its subject, safe to stand in a header.
-    pub(super) fn subject(&self) -> String {
-        match self {
-            // a mail program would decode `=?…?=` and show what `DisplayName` keeps out
-            Self::Invitation { account, edition, .. } => {
-                format!("You are invited to {} on {}", account.as_str().replace("=?", "= ?"), product(*edition))
-            }
-            Self::Confirmation(_) => "Confirm your address for Circonus".to_owned(),
-            Self::ConfirmationAgain(_) => "Your confirmation links for Circonus".to_owned(),
-            Self::LoginExists => "You already have a Circonus login".to_owned(),
+            Self::PasswordReset(_) => "password_reset",
+            Self::SetPassword(_) => "set_password",
+            Self::AddressChange { .. } => "address_change",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::AddressChanged { .. } => "address_changed",
+            Self::SuperAdminGranted { .. } => "super_admin_granted",
+            Self::SuperAdminRevoked { .. } => "super_admin_revoked",
+            Self::Test { .. } => "test",
         }
     }
 }

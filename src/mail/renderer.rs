@@ -1,21 +1,18 @@
 //! From a letter to the bytes that are sent.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MultiPart, MultiPartKind, SinglePart};
 use lettre::{Address, Message};
-use secrecy::SecretString;
 
-use super::letter::{ConfirmationLink, Letter};
-use super::templates::Templates;
+use super::letter::Letter;
+use super::templates::{TemplateError, Templates};
 use crate::domain::clock::Timestamp;
-use crate::domain::edition::Edition;
 use crate::domain::email::Email;
-use crate::domain::name::{DisplayName, Timezone};
-use crate::domain::privilege::Privilege;
-use crate::domain::role::RoleSet;
+use crate::domain::language::Language;
 
 /// Renders letters of one site from one sender.
 ///
@@ -23,6 +20,18 @@ use crate::domain::role::RoleSet;
 pub struct Renderer {
     templates: Templates,
     from: Mailbox,
+    reply_to: Option<Mailbox>,
+}
+
+/// What a site may say differently.
+#[derive(Clone, Debug, Default)]
+pub struct Wording {
+    /// Where answers go, in place of the sender.
+    pub reply_to: Option<String>,
+    /// Where the site's own templates are.
+    pub templates: Option<PathBuf>,
+    /// The language of the mails; English for want of it.
+    pub language: Option<Language>,
 }
 
 /// A mail as it is sent: seven-bit bytes with CRLF line ends, no line longer than 998.
@@ -61,9 +70,12 @@ pub enum RendererError {
     /// The sender is none.
     #[error("the sender {0:?} must be an address, or a name followed by an address in <>, the address in ASCII")]
     From(String),
-    /// A template of the program is broken.
-    #[error("a mail template is broken")]
-    Template(#[source] RenderError),
+    /// Whoever is to get the answers can't.
+    #[error("the address for replies {0:?} must be an address, or a name followed by an address in <>, the address in ASCII")]
+    ReplyTo(String),
+    /// A template can't be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
 }
 
 /// Why a letter couldn't be rendered. Trying again doesn't help.
@@ -80,24 +92,30 @@ pub enum RenderError {
     Recipient(#[source] lettre::address::AddressError),
     /// The template failed.
     #[error("the template failed")]
-    Template(#[from] minijinja::Error),
+    Template(#[from] TemplateError),
     /// The message couldn't be put together.
     #[error("the message can't be put together")]
     Message(#[from] lettre::error::Error),
 }
 
 impl Renderer {
-    /// Takes the address of the site, which links begin with, and the sender; renders a sample of every letter, so that a template
-    /// that is broken is found here.
+    /// Takes the address of the site, which links begin with, and the sender, with the program's own words.
     pub fn new(public_url: &str, from: &str) -> Result<Self, RendererError> {
+        Self::with(public_url, from, Wording::default())
+    }
+
+    /// Takes the same and what the site says differently; renders a sample of every letter, so that a template that is broken is
+    /// found here.
+    pub fn with(public_url: &str, from: &str, wording: Wording) -> Result<Self, RendererError> {
         let site = site(public_url).ok_or_else(|| RendererError::PublicUrl(public_url.to_owned()))?;
-        let sender = from.parse::<Mailbox>().ok().filter(|sender| sendable(sender, from));
-        let sender = sender.ok_or_else(|| RendererError::From(from.to_owned()))?;
-        let templates = Templates::parse(site).map_err(|fault| RendererError::Template(fault.into()))?;
-        for letter in samples() {
-            templates.words(&letter, "ann@acme.test").map_err(|fault| RendererError::Template(fault.into()))?;
-        }
-        Ok(Self { templates, from: sender })
+        let sender = mailbox(from).ok_or_else(|| RendererError::From(from.to_owned()))?;
+        let reply_to = match wording.reply_to {
+            Some(written) => Some(mailbox(&written).ok_or(RendererError::ReplyTo(written))?),
+            None => None,
+        };
+        let language = wording.language.unwrap_or_else(Language::english);
+        let templates = Templates::load(&site, wording.templates.as_deref(), language)?;
+        Ok(Self { templates, from: sender, reply_to })
     }
 
     /// The sender's domain, for Message-IDs.
@@ -118,10 +136,13 @@ impl Renderer {
         let mailbox = to.mailbox();
         let recipient: Address = mailbox.parse().map_err(RenderError::Recipient)?;
         let words = self.templates.words(letter, &mailbox)?;
-        let message = Message::builder()
-            .from(self.from.clone())
+        let mut message = Message::builder().from(self.from.clone());
+        if let Some(reply_to) = &self.reply_to {
+            message = message.reply_to(reply_to.clone());
+        }
+        let message = message
             .to(Mailbox::new(None, recipient))
-            .subject(letter.subject())
+            .subject(words.subject)
             .date(system_time(date))
             .message_id(Some(format!("<{message_id}>")))
             // RFC 3834: keeps holiday notes and ticket systems from answering
@@ -139,10 +160,11 @@ impl Renderer {
 }
 
 /// A text that is ASCII stands in the mail as it is, so that link and token can be read in the raw file. Any other is
-/// quoted-printable, which keeps the token intact on its own line: 71 characters, none of them `=`. Lines can't grow beyond the 998
-/// bytes of RFC 5321: names have 80 characters, an address 254, a site's URL 512.
+/// quoted-printable, which keeps the token intact on its own line: 71 characters, none of them `=`. So is one of a site's own templates
+/// with a line beyond the 998 bytes of RFC 5321 or with control characters.
 fn text_body(text: &str) -> Body {
-    if text.is_ascii() {
+    let plain = |line: &str| line.len() <= 998 && !line.contains(|c: char| c.is_control() && c != '\t');
+    if text.is_ascii() && text.lines().all(plain) {
         let crlf = text.lines().flat_map(|line| [line, "\r\n"]).collect::<String>();
         Body::dangerous_pre_encoded(crlf.into_bytes(), ContentTransferEncoding::SevenBit)
     } else {
@@ -174,45 +196,17 @@ fn site(public_url: &str) -> Option<String> {
     (web && plain && !public_url.contains(['?', '#'])).then(|| public_url.trim_end_matches('/').to_owned())
 }
 
-/// No relay needs to be asked for SMTPUTF8, and the name is one line.
-fn sendable(sender: &Mailbox, written: &str) -> bool {
-    let address: &str = sender.email.as_ref();
-    address.is_ascii() && !written.chars().any(char::is_control)
+/// A mailbox for which no relay needs to be asked for SMTPUTF8, and whose name is one line.
+fn mailbox(written: &str) -> Option<Mailbox> {
+    let mailbox: Mailbox = written.parse().ok()?;
+    let address: &str = mailbox.email.as_ref();
+    (address.is_ascii() && !written.chars().any(char::is_control)).then_some(mailbox)
 }
 
 /// A mail's date can only be of the years 1970 to 9999.
 fn system_time(time: Timestamp) -> SystemTime {
     const LAST: u64 = 253_402_300_799_000_000;
     SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(time.as_micros()).unwrap_or(0).min(LAST))
-}
-
-/// Letters that together take every branch of the templates.
-fn samples() -> Vec<Letter> {
-    let link = ConfirmationLink {
-        requested: Timestamp::from_micros(0),
-        token: SecretString::from("sample"),
-        expires: Timestamp::from_micros(1),
-    };
-    let invitation = |granted_by, roles, expires| {
-        DisplayName::parse("Acme").map(|account| Letter::Invitation {
-            edition: Edition::Inside,
-            account,
-            granted_by,
-            privilege: Privilege::Normal,
-            roles,
-            expires,
-            timezone: Timezone::utc(),
-            token: SecretString::from("sample"),
-        })
-    };
-    let ann = DisplayName::parse("Ann").ok();
-    let invitations = [invitation(ann, RoleSet::ALL, Some(Timestamp::from_micros(1))), invitation(None, RoleSet::EMPTY, None)];
-    let mut letters: Vec<Letter> = invitations.into_iter().flatten().collect();
-    letters.push(Letter::Confirmation(link.clone()));
-    letters.push(Letter::ConfirmationAgain(vec![link.clone()]));
-    letters.push(Letter::ConfirmationAgain(vec![link.clone(), link]));
-    letters.push(Letter::LoginExists);
-    letters
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! The ways that mail leaves the house, and what can be learnt when one fails.
 
 mod directory;
+mod sendmail;
 mod smtp;
 mod stream;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use self::directory::Directory;
+use self::sendmail::Sendmail;
 use self::smtp::Relay;
 use super::renderer::Rendered;
 use crate::config::mail::MailTransport;
@@ -19,6 +22,7 @@ pub struct Transport {
 enum Way {
     Directory(Directory),
     Relay(Box<Relay>),
+    Program(Sendmail),
 }
 
 /// Why a way out can't be opened: the configuration is at fault.
@@ -28,6 +32,14 @@ pub enum OpenError {
     #[error("the mail directory {} can't be used", path.display())]
     Directory {
         /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The program that mail is handed to isn't one.
+    #[error("the program {} can't be run", path.display())]
+    Command {
+        /// The program.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
@@ -67,23 +79,46 @@ pub enum SendFault {
 }
 
 impl Transport {
-    /// Opens the way: makes the directory, or reads the certificates. Doesn't talk to the relay.
+    /// Opens the way: makes the directory, reads the certificates, or looks for the program. Hands nothing over.
     pub fn open(config: &MailTransport) -> Result<Self, OpenError> {
         let way = match config {
             MailTransport::Directory { path } => Way::Directory(Directory::open(path)?),
             MailTransport::Smtp(settings) => Way::Relay(Box::new(Relay::open(settings)?)),
+            MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings)?),
         };
         Ok(Self { way })
     }
 
-    /// Hands a mail over; answers the relay's last reply, or the file's name, as one line.
+    /// The longest that handing one mail over can take.
+    #[must_use]
+    pub const fn longest(&self) -> Duration {
+        match &self.way {
+            // a disk has no deadline; what takes longer than this is a fault that somebody has to look at
+            Way::Directory(_) => Duration::from_mins(1),
+            Way::Relay(relay) => relay.longest(),
+            Way::Program(program) => program.longest(),
+        }
+    }
+
+    /// Hands a mail over; answers the relay's last reply, what the program said, or the file's name, as one line.
     ///
-    /// Takes no longer than the configured timeout and a second for the farewell. A caller that gives up half-way doesn't know
+    /// A caller that gives up half-way doesn't know
     /// whether the mail went.
     pub async fn send(&self, mail: &Rendered) -> Result<String, SendFault> {
         match &self.way {
             Way::Directory(directory) => directory.write(mail).await,
             Way::Relay(relay) => relay.send(mail).await,
+            Way::Program(program) => program.send(mail).await,
+        }
+    }
+}
+
+impl Transport {
+    /// Deletes what this way keeps of a mail on this host; what a relay took is out of reach.
+    pub fn erase(&self, message_id: &str) -> std::io::Result<()> {
+        match &self.way {
+            Way::Directory(directory) => directory.erase(message_id),
+            Way::Relay(_) | Way::Program(_) => Ok(()),
         }
     }
 }

@@ -61,12 +61,13 @@ pub async fn insert(tx: &mut Tx, account: &Account) -> Result<bool, Error> {
     Ok(done.rows_affected() == 1)
 }
 
-/// Changes what people read.
+/// Writes down what changed of an account.
 pub async fn update(tx: &mut Tx, account: &Account) -> Result<(), Error> {
     let done = sqlx::query!(
-        "update accounts set display_name = ?, timezone = ?, version = ? where id = ?",
+        "update accounts set display_name = ?, timezone = ?, closed = ?, version = ? where id = ?",
         account.display_name,
         account.timezone,
+        account.closed,
         account.version,
         account.id
     )

@@ -7,8 +7,11 @@ use sqlx::{Decode, Encode, Sqlite, Type};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
-use crate::domain::id::{AccountId, AddressId, Epoch, EventId, InvitationId, MailId, ServiceId, SessionId, SignUpId, UserId};
+use crate::domain::id::{
+    AccountId, AddressId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, SignUpId, UserId,
+};
 use crate::domain::invitation::Stored;
+use crate::domain::login::LinkPurpose;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
@@ -69,7 +72,20 @@ macro_rules! integers {
     )*};
 }
 
-blobs!(AccountId, AddressId, Epoch, EventId, InvitationId, MailId, ServiceId, SessionId, SignUpId, UserId, TokenDigest);
+blobs!(
+    AccountId,
+    AddressId,
+    Epoch,
+    EventId,
+    InvitationId,
+    LoginLinkId,
+    MailId,
+    ServiceId,
+    SessionId,
+    SignUpId,
+    UserId,
+    TokenDigest
+);
 
 integers! {
     Timestamp: Timestamp::as_micros, |micros| Some(Timestamp::from_micros(micros));
@@ -77,5 +93,6 @@ integers! {
     Privilege: |privilege| privilege.code().into(), Privilege::from_code;
     RoleSet: |roles| roles.bits().into(), RoleSet::from_bits;
     ScopeSet: |scopes| scopes.bits().into(), ScopeSet::from_bits;
+    LinkPurpose: |purpose| purpose.code().into(), LinkPurpose::from_code;
     Stored: |state| state.code().into(), Stored::from_code;
 }

@@ -12,26 +12,47 @@ use crate::domain::id::AccountId;
 
 use super::tx::Tail;
 
-/// Appends one event with the personal values that stand beside it.
-pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, encoded: &Encoded) -> Result<(), Error> {
-    let seq = i64::try_from(event.seq).map_err(Error::internal)?;
-    let (kind, account, bytes, hash) = (event.change.kind(), event.change.account(), &encoded.bytes[..], &encoded.hash[..]);
+/// Appends events with the personal values that stand beside them, each kind of row in one statement.
+pub(super) async fn append(connection: &mut SqliteConnection, events: &[(Event, Encoded)]) -> Result<(), Error> {
+    let rows: Vec<serde_json::Value> = events.iter().map(|(event, encoded)| row(event, encoded)).collect();
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
     sqlx::query!(
-        "insert into events (seq, time, kind, account, bytes, hash) values (?, ?, ?, ?, ?, ?)",
-        seq,
-        event.time,
-        kind,
-        account,
-        bytes,
-        hash
+        "insert into events (seq, time, kind, account, bytes, hash)
+         select value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), unhex(value ->> 4), unhex(value ->> 5) from json_each(?)",
+        rows
     )
     .execute(&mut *connection)
     .await?;
-    if encoded.personal.is_empty() {
+    let values: Vec<serde_json::Value> = events.iter().flat_map(|(event, encoded)| personal_values(event, encoded)).collect();
+    if values.is_empty() {
         return Ok(());
     }
-    // the client's address is the caller's; every other value is about the person whom the event is about, who is the caller too when
-    // nobody was signed in
+    let values = serde_json::to_string(&values).map_err(Error::internal)?;
+    sqlx::query!(
+        "insert into personal_values (seq, slot, salt, value, subject)
+         select value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, unhex(value ->> 4) from json_each(?)",
+        values
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn row(event: &Event, encoded: &Encoded) -> serde_json::Value {
+    let account = event.change.account().map(|account| super::hex(account.as_bytes()));
+    serde_json::json!([
+        event.seq,
+        event.time.as_micros(),
+        event.change.kind(),
+        account,
+        super::hex(&encoded.bytes),
+        super::hex(&encoded.hash)
+    ])
+}
+
+/// The client's address is the caller's; every other value is about the person whom the event is about, who is the caller too when nobody
+/// was signed in.
+fn personal_values(event: &Event, encoded: &Encoded) -> Vec<serde_json::Value> {
     let person = event.change.person().unwrap_or([0; 16]);
     let caller = match (event.on_behalf_of, event.actor) {
         (Some(user), _) | (None, Actor::User { user, .. }) => *user.as_bytes(),
@@ -39,26 +60,12 @@ pub(super) async fn append(connection: &mut SqliteConnection, event: &Event, enc
         (None, Actor::Server | Actor::Operator(_) | Actor::Service(_)) => [0; 16],
     };
     let callers = usize::from(event.client.is_some());
-    let rows: Vec<serde_json::Value> = encoded
-        .personal
-        .iter()
-        .enumerate()
-        .filter_map(|(slot, personal)| {
-            let known = personal.known.as_ref()?;
-            let subject = if slot < callers { caller } else { person };
-            Some(serde_json::json!([slot, super::hex(&known.salt), known.value, super::hex(&subject)]))
-        })
-        .collect();
-    let rows = serde_json::Value::Array(rows).to_string();
-    sqlx::query!(
-        "insert into personal_values (seq, slot, salt, value, subject)
-         select ?1, value ->> 0, unhex(value ->> 1), value ->> 2, unhex(value ->> 3) from json_each(?2)",
-        seq,
-        rows
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    let values = encoded.personal.iter().enumerate().filter_map(|(slot, personal)| {
+        let known = personal.known.as_ref()?;
+        let subject = if slot < callers { caller } else { person };
+        Some(serde_json::json!([event.seq, slot, super::hex(&known.salt), known.value, super::hex(&subject)]))
+    });
+    values.collect()
 }
 
 /// The end of history.

@@ -1,5 +1,7 @@
 //! Invitations.
 
+mod batch;
+
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
@@ -13,6 +15,7 @@ use crate::domain::role::RoleSet;
 use crate::domain::token::Nonce;
 
 use super::{Tx, mails};
+pub use batch::{by_ids, insert_all, renew_all, unanswered_of};
 
 /// A row of `invitations`, with the account's names and the newest mail.
 #[derive(Clone, Debug)]
@@ -176,6 +179,7 @@ macro_rules! read {
         )
     };
 }
+use read;
 
 /// The invitation of an id.
 pub async fn by_id(connection: &mut SqliteConnection, id: InvitationId) -> Result<Option<Invitation>, Error> {
@@ -294,6 +298,22 @@ pub async fn renew(tx: &mut Tx, invitation: &Invitation) -> Result<bool, Error> 
         invitation.expires,
         invitation.send_count,
         invitation.mail,
+        invitation.version,
+        invitation.id
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Changes what an unanswered invitation offers, and who stands behind it; false if it was answered meanwhile.
+pub async fn update(tx: &mut Tx, invitation: &Invitation) -> Result<bool, Error> {
+    let done = sqlx::query!(
+        "update invitations set privilege = ?, roles = ?, grantor_user = ?, grantor_service = ?, version = ? where id = ? and state = 1",
+        invitation.privilege,
+        invitation.roles,
+        invitation.grantor.user,
+        invitation.grantor.service,
         invitation.version,
         invitation.id
     )

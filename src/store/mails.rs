@@ -1,10 +1,13 @@
 //! The outbox: a mail is owed from the commit that asked for it until a relay took it or it is no longer wanted.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::id::{AddressId, InvitationId, MailId, SignUpId};
+use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 
 use super::Tx;
 
@@ -64,6 +67,20 @@ pub enum Kind {
     SignUp = 2,
     /// Carries the links of an address's open sign-ups again.
     ConfirmationAgain = 3,
+    /// Carries a link that sets another password.
+    PasswordReset = 4,
+    /// Carries the link that sets the first password of a login that an operator made.
+    SetPassword = 5,
+    /// Carries a link that changes a login's address, to the new one.
+    AddressChange = 6,
+    /// Tells that the password was changed.
+    PasswordChanged = 7,
+    /// Tells the former address that it is the login's no longer.
+    AddressChanged = 8,
+    /// Tells that the super-admin mark was set.
+    SuperAdminGranted = 9,
+    /// Tells that the super-admin mark was taken.
+    SuperAdminRevoked = 10,
 }
 
 impl Kind {
@@ -71,7 +88,14 @@ impl Kind {
         match code {
             1 => Self::Invitation,
             2 => Self::SignUp,
-            _ => Self::ConfirmationAgain,
+            3 => Self::ConfirmationAgain,
+            4 => Self::PasswordReset,
+            5 => Self::SetPassword,
+            6 => Self::AddressChange,
+            7 => Self::PasswordChanged,
+            8 => Self::AddressChanged,
+            9 => Self::SuperAdminGranted,
+            _ => Self::SuperAdminRevoked,
         }
     }
 }
@@ -102,6 +126,8 @@ pub struct Mail {
     pub invitation: Option<InvitationId>,
     /// The sign-up that it follows.
     pub sign_up: Option<SignUpId>,
+    /// The link that it carries.
+    pub link: Option<LoginLinkId>,
     /// Where it goes.
     pub address: AddressId,
     /// The address as it was typed.
@@ -117,6 +143,7 @@ struct Row {
     kind: i64,
     invitation: Option<InvitationId>,
     sign_up: Option<SignUpId>,
+    link: Option<LoginLinkId>,
     address: AddressId,
     recipient: String,
     state: i64,
@@ -135,6 +162,7 @@ impl From<Row> for Mail {
             kind: Kind::of(row.kind),
             invitation: row.invitation,
             sign_up: row.sign_up,
+            link: row.link,
             address: row.address,
             recipient: row.recipient,
             created: row.created,
@@ -149,15 +177,28 @@ impl From<Row> for Mail {
     }
 }
 
+/// What a mail to be owed is about.
+#[derive(Clone, Copy, Debug)]
+pub enum About {
+    /// An address alone.
+    Address,
+    /// The invitation whose link it carries, and the user whose name it tells as the grantor's.
+    Invitation(InvitationId, Option<UserId>),
+    /// The sign-up that it follows.
+    SignUp(SignUpId),
+    /// The link that it carries.
+    Link(LoginLinkId, UserId),
+    /// The user whom it tells something.
+    User(UserId),
+}
+
 /// A mail to be owed.
 #[derive(Clone, Copy, Debug)]
 pub struct Owed<'a> {
     /// What it is for.
     pub kind: Kind,
-    /// The invitation whose link it carries.
-    pub invitation: Option<InvitationId>,
-    /// The sign-up that it follows.
-    pub sign_up: Option<SignUpId>,
+    /// What it is about.
+    pub about: About,
     /// Where it goes.
     pub address: AddressId,
     /// The address as it was typed.
@@ -167,12 +208,22 @@ pub struct Owed<'a> {
 /// Puts a mail into the outbox, due now.
 pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
     let (now, kind) = (tx.now(), mail.kind as i64);
+    let (invitation, sign_up, link, user) = match mail.about {
+        About::Address => (None, None, None, None),
+        About::Invitation(invitation, grantor) => (Some(invitation), None, None, grantor),
+        About::SignUp(sign_up) => (None, Some(sign_up), None, None),
+        About::Link(link, user) => (None, None, Some(link), Some(user)),
+        About::User(user) => (None, None, None, Some(user)),
+    };
     sqlx::query!(
-        "insert into mails (id, kind, invitation, sign_up, address, recipient, created, due) values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into mails (id, kind, invitation, sign_up, link, user, address, recipient, created, due)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         kind,
-        mail.invitation,
-        mail.sign_up,
+        invitation,
+        sign_up,
+        link,
+        user,
         mail.address,
         mail.recipient,
         now,
@@ -184,26 +235,75 @@ pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
-pub async fn take_due(tx: &mut Tx, lease: std::time::Duration) -> Result<Option<Mail>, Error> {
+/// Puts the mails of invitations into the outbox, due now.
+pub async fn owe_invitations(tx: &mut Tx, mails: &[(MailId, Owed<'_>)]) -> Result<(), Error> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(mails.len());
+    for (id, mail) in mails {
+        let About::Invitation(invitation, grantor) = mail.about else {
+            return Err(Error::internal("a mail of an invitation is about something else"));
+        };
+        rows.push((
+            super::hex(id.as_bytes()),
+            super::hex(invitation.as_bytes()),
+            grantor.map(|user| super::hex(user.as_bytes())),
+            super::hex(mail.address.as_bytes()),
+            mail.recipient,
+        ));
+    }
+    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
+    let (now, kind) = (tx.now(), Kind::Invitation as i64);
+    sqlx::query!(
+        "insert into mails (id, kind, invitation, user, address, recipient, created, due)
+         select unhex(value ->> 0), ?1, unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), value ->> 4, ?2, ?2 from json_each(?3)",
+        kind,
+        now,
+        rows
+    )
+    .execute(tx.sql())
+    .await?;
+    tx.owe_mail();
+    Ok(())
+}
+
+/// Which mails may be taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Eligible<'a> {
+    /// Addresses that a mail is on its way to already.
+    pub busy: &'a BTreeSet<AddressId>,
+    /// How many attempts a mail may have had at most.
+    pub most_attempts: i64,
+}
+
+/// Takes the eligible mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
+pub async fn take_due(tx: &mut Tx, lease: Duration, eligible: Eligible<'_>) -> Result<Option<Mail>, Error> {
     let (now, until) = (tx.now(), tx.now().plus(lease));
+    let busy = super::json_of(eligible.busy.iter().map(AddressId::as_bytes));
     let row = sqlx::query_as!(
         Row,
         r#"update mails set state = 2, attempts = attempts + 1, due = ?1
-            where id = (select id from mails indexed by mails_open where state in (1, 2) and due <= ?2 order by due, id limit 1)
-           returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+            where id = (select id from mails indexed by mails_open
+                         where state in (1, 2) and due <= ?2 and attempts <= ?3
+                           and address not in (select unhex(value) from json_each(?4))
+                         order by due, id limit 1)
+           returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                      address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                      due as "due: Timestamp", sent as "sent: Timestamp""#,
         until,
-        now
+        now,
+        eligible.most_attempts,
+        busy
     )
     .fetch_optional(tx.sql())
     .await?;
     Ok(row.map(Into::into))
 }
 
-/// Writes down how an attempt ended. `due` counts while the mail stays queued.
-pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<(), Error> {
+/// Writes down how an attempt ended; false if the mail is in flight no longer, because its person was erased. `due` counts while it stays
+/// queued.
+pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<bool, Error> {
     let (code, sent) = (state as i64, (state == State::Sent).then(|| tx.now()));
     let done = sqlx::query!(
         "update mails set state = ?, last_reply = ?, due = ?, sent = ? where id = ? and state = 2",
@@ -215,7 +315,7 @@ pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Tim
     )
     .execute(tx.sql())
     .await?;
-    super::changed_one(done.rows_affected())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Makes a queued or failed mail due now; false if it was sent or dropped.
@@ -234,10 +334,12 @@ pub async fn resume(tx: &mut Tx) -> Result<u64, Error> {
     Ok(done.rows_affected())
 }
 
-/// When the next mail is due; none if none is open.
-pub async fn next_due(connection: &mut SqliteConnection) -> Result<Option<Timestamp>, Error> {
+/// When the next mail is due after a moment; none if none is.
+pub async fn next_due(connection: &mut SqliteConnection, after: Timestamp) -> Result<Option<Timestamp>, Error> {
     let row = sqlx::query!(
-        r#"select due as "due: Timestamp" from mails indexed by mails_open where state in (1, 2) order by due, id limit 1"#
+        r#"select due as "due: Timestamp" from mails indexed by mails_open where state in (1, 2) and due > ?
+            order by due, id limit 1"#,
+        after
     )
     .fetch_optional(connection)
     .await?;
@@ -248,7 +350,7 @@ pub async fn next_due(connection: &mut SqliteConnection) -> Result<Option<Timest
 pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Option<Mail>, Error> {
     let row = sqlx::query_as!(
         Row,
-        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                   address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id = ?"#,
@@ -264,7 +366,7 @@ pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Opti
 pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId, limit: i64) -> Result<Vec<Mail>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId",
+        r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
                   address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id in (
@@ -284,17 +386,17 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// Deletes mails that followed sign-ups, once they are settled and older than a moment, and their addresses if nothing else mentions them.
+/// Deletes mails other than those of invitations, once they are settled and older than a moment, and their addresses if nothing else mentions them.
 /// Those of invitations stay with their invitation.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     let gone = sqlx::query!(
-        r#"delete from mails indexed by mails_of_sign_ups where kind in (2, 3) and state in (3, 4, 5) and created < ?
+        r#"delete from mails indexed by mails_passing where kind <> 1 and state in (3, 4, 5) and created < ?
            returning address as "address: AddressId""#,
         before
     )
     .fetch_all(tx.sql())
     .await?;
-    let addresses: std::collections::BTreeSet<AddressId> = gone.iter().map(|row| row.address).collect();
+    let addresses: BTreeSet<AddressId> = gone.iter().map(|row| row.address).collect();
     super::addresses::forget(tx, &addresses).await?;
     Ok(gone.len().try_into().unwrap_or(u64::MAX))
 }

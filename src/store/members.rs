@@ -1,5 +1,7 @@
 //! Members: users in accounts.
 
+mod batch;
+
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
@@ -11,6 +13,7 @@ use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 
 use super::Tx;
+pub use batch::{Holder, Target, delete_all, holders, targets, update_all, with_people};
 
 /// A row of `members`: nothing about the person but their id, so that it can be kept as the outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -106,6 +109,12 @@ pub async fn delete(tx: &mut Tx, member: &Membership) -> Result<(), Error> {
     let done =
         sqlx::query!("delete from members where account = ? and user = ?", member.account, member.user).execute(tx.sql()).await?;
     super::changed_one(done.rows_affected())
+}
+
+/// Ends all memberships of a user.
+pub async fn delete_of(tx: &mut Tx, user: UserId) -> Result<(), Error> {
+    sqlx::query!("delete from members where user = ?", user).execute(tx.sql()).await?;
+    Ok(())
 }
 
 /// The membership of a user in an account.

@@ -3,7 +3,7 @@
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::SessionState;
-use crate::domain::id::SessionId;
+use crate::domain::id::{SessionId, UserId};
 
 use super::Tx;
 
@@ -29,6 +29,15 @@ pub async fn end(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
     let done =
         sqlx::query!("update sessions set ended = ? where id = ? and ended is null", now, session).execute(tx.sql()).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Ends a user's sessions but one.
+pub async fn end_all(tx: &mut Tx, user: UserId, kept: Option<SessionId>) -> Result<(), Error> {
+    let now = tx.now();
+    sqlx::query!("update sessions set ended = ? where user = ? and ended is null and id is not ?", now, user, kept)
+        .execute(tx.sql())
+        .await?;
+    Ok(())
 }
 
 /// Whether a session hasn't been ended; what ends by time was judged before.

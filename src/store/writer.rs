@@ -16,7 +16,7 @@ use futures_util::future::LocalBoxFuture;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::domain::clock::Clock;
 use crate::domain::error::{Error, chain};
@@ -220,6 +220,10 @@ impl Writing {
         tx.commit().await.map_err(|error| chain(&error))?;
         self.published = tx.tail();
         (self.on_commit)(&tx.take_committed());
+        if let Err(fault) = tx.scrub().await {
+            // the deletion stands; housekeeping asks for this again until it is done
+            warn!(error = %chain(&fault), "what was erased couldn't be overwritten in the file yet");
+        }
         self.tx = Some(tx);
         if !self.health.send_replace(true) {
             info!("the storage takes writes again");

@@ -16,6 +16,7 @@ import tempfile
 from service import PATIENCE, REPOSITORY, Failed, Server, Steps, environment, expect, program
 
 SAMPLE = REPOSITORY / "packaging/user-management.toml"
+TRANSPORTS = ("directory", "smtp", "sendmail")
 
 
 def run(directory, *arguments, **settings):
@@ -46,15 +47,16 @@ def uncommented(directory, transport):
     (directory / "smtp-password").write_text("secret\n")
     for copy in ("clients.crt", "relay-ca.crt"):
         (directory / copy).write_bytes((directory / "tls.crt").read_bytes())
-    other = {"smtp": "directory", "directory": "smtp"}[transport]
+    others = [f"[mail.{other}]" for other in TRANSPORTS if other != transport]
+    (directory / "templates").mkdir(exist_ok=True)
     lines, skipping = [], False
     for line in SAMPLE.read_text().splitlines():
         line = re.sub(r"^#(?=\[|[a-z_]+ = )", "", line)
         if line.startswith("["):
-            skipping = line == f"[mail.{other}]"
+            skipping = line in others
         if not skipping:
             lines.append(line)
-    text = "\n".join(lines).replace("/etc/user-management", str(directory))
+    text = "\n".join(lines).replace("/etc/user-management", str(directory)).replace("/usr/sbin/sendmail", "/bin/true")
     return text.replace('transport = "directory"', f'transport = "{transport}"')
 
 
@@ -74,7 +76,7 @@ def the_sample(steps, directory):
         expect((code, errors) == (0, []), f"{code} {errors}")
         expect((0, said, []) == run(directory, "check-config"), "it differs from the defaults")
         expect("grpc.listen = [\"127.0.0.1:7001\"]  # default" in said, f"{said}")
-    for transport in ("directory", "smtp"):
+    for transport in TRANSPORTS:
         with steps(f"the sample with every key written out is good, with the transport {transport}"):
             config = directory / f"{transport}.toml"
             config.write_text(uncommented(directory, transport))
@@ -85,7 +87,7 @@ def the_sample(steps, directory):
             defaults = {line for line in said if line.endswith("# default")}
             expect(not defaults, f"the sample lacks {defaults}")
     with steps("the README's table has every key"):
-        said = {line for name in ("directory", "smtp") for line in run(directory, "check-config", "--config", f"{name}.toml")[1]}
+        said = {line for name in TRANSPORTS for line in run(directory, "check-config", "--config", f"{name}.toml")[1]}
         known = {re.match(r"(?:# )?(\S+)", line)[1] for line in said}
         expect(known == keys_of_the_readme(), f"{known ^ keys_of_the_readme()}")
     with steps("the defaults that the sample tells are the real ones"):
@@ -120,9 +122,9 @@ ABOUT_BAD = (
     "grpc.listen (bad.toml): 0.0.0.0:7001 can be reached by others: set grpc.tls, or grpc.allow_plaintext = true",
     "grpc.listn (bad.toml): unknown key",
     "limits.connections (bad.toml): must be a whole number from 1 to 100000",
-    "mail.from (not set): is needed when mail is sent by SMTP",
+    "mail.from (not set): is needed when mail is sent",
     "mail.smtp.host (not set): ",
-    "web.public_url (not set): is needed as soon as mail is sent by SMTP",
+    "web.public_url (not set): is needed as soon as mail is sent",
 )
 
 
@@ -151,6 +153,10 @@ def mistakes(steps, directory):
         }  # fmt: skip
         refused = run(directory, "check-config", USER_MANAGEMENT_MAIL__SMTP__CA_FILE="empty.pem", **smtp)
         expect_refused(refused, 1, "mail: the CA file empty.pem must hold at least one PEM certificate")
+        (directory / "words").mkdir()
+        (directory / "words/test.txt").write_text("Subject: Test\n\nIt is {{ hour }}.\n")
+        refused = run(directory, "check-config", USER_MANAGEMENT_MAIL__TEMPLATES="words")
+        expect_refused(refused, 1, "mail: words/test.txt, line 3: undefined value")
         refused = run(directory, "check-config", USER_MANAGEMENT_MAIL__SMTP__CA_FILE="nowhere.pem", **smtp)
         expect_refused(refused, 1, "mail: the CA file nowhere.pem can't be read: No such file")
     with steps("a data directory that others can write to, or that is a link, is refused"):

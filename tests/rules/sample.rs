@@ -3,13 +3,14 @@
 use user_management::domain::clock::Timestamp;
 use user_management::domain::edition::Edition;
 use user_management::domain::event::{
-    AccountState, Actor, Change, DataState, Door, Event, Grantor, InvitationState, MailState, MemberState, Personal,
-    ServiceState, SessionState, UserState,
+    AccountState, Actor, Change, DataState, Door, EmailChangeState, ErasedState, Event, Grantor, InvitationState, LoginLinkState,
+    LoginState, MailState, MemberState, Personal, ServiceState, SessionState, UserState,
 };
 use user_management::domain::id::{
-    AccountId, AddressId, Epoch, EventId, InvitationId, MailId, ServiceId, SessionId, TraceId, UserId,
+    AccountId, AddressId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, TraceId, UserId,
 };
 use user_management::domain::invitation::Stored;
+use user_management::domain::login::LinkPurpose;
 use user_management::domain::policy::Standing;
 use user_management::domain::privilege::Privilege;
 use user_management::domain::role::RoleSet;
@@ -119,7 +120,7 @@ impl Ingredients {
     }
 }
 
-/// A change of every kind, in the order of the contract.
+/// A change of every kind.
 pub(super) fn changes(of: &Ingredients) -> Vec<Change> {
     let edition = if of.choice.is_multiple_of(2) { Edition::Inside } else { Edition::Saas };
     let (account, invitation, member) = (account(of), invitation(of), member(of));
@@ -149,6 +150,42 @@ pub(super) fn changes(of: &Ingredients) -> Vec<Change> {
         Change::ServiceCreated(service.clone()),
         Change::ServiceRevoked(service),
         Change::MailRetried(mail),
+    ]
+    .into_iter()
+    .chain(later_changes(of))
+    .collect()
+}
+
+/// Those that came after the first were reviewed, whose bytes name their place.
+fn later_changes(of: &Ingredients) -> Vec<Change> {
+    let (account, invitation, user) = (account(of), invitation(of), user(of));
+    let kept = of.optional(SessionId::from_bytes(of.id(0xa8)));
+    let former = AddressId::from_bytes(of.id(0xab));
+    let login = LoginState { user: of.user(), kept };
+    let purposes = [LinkPurpose::ResetPassword, LinkPurpose::SetPassword, LinkPurpose::ChangeEmail];
+    let link = LoginLinkState {
+        link: LoginLinkId::from_bytes(of.id(0xac)),
+        user: of.user(),
+        purpose: purposes.into_iter().find(|purpose| purpose.code() == of.choice % 3 + 1).expect("three purposes"),
+        email: of.optional(of.personal("new")),
+        expires: of.moment(6),
+        returned: of.choice & 128 != 0,
+    };
+    vec![
+        Change::AccountClosed(account.clone()),
+        Change::AccountReopened(account.clone()),
+        Change::AccountLeftWithoutAdmin(account),
+        Change::InvitationUpdated(invitation.clone()),
+        Change::InvitationLinkReturned(invitation),
+        Change::UserUpdated(user.clone()),
+        Change::UserEmailChanged(EmailChangeState { user: user.clone(), former, kept }),
+        Change::UserPasswordChanged(login),
+        Change::UserPasswordReset(login),
+        Change::UserDeactivated(user.clone()),
+        Change::UserReactivated(user),
+        Change::UserDeleted(ErasedState { user: of.user(), address: of.address() }),
+        Change::SessionsRevoked(login),
+        Change::LoginLinkMade(link),
     ]
 }
 

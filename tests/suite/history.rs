@@ -102,6 +102,9 @@ async fn every_change_of_people_and_members_has_exactly_its_events() {
         operator.operations.set_super_admin(request.clone()).await.expect("set, or so already");
         happened(&mut operator, &mut seen, &by_uid, events).await;
     }
+    let again = site.sign_in(&ann.email).await;
+    happened(&mut operator, &mut seen, &ann.id, &[EventKind::SessionStarted]).await;
+    let mut as_ann = site.bearer(&again.token).await;
     as_ann.identity.sign_out(proto::SignOutRequest {}).await.expect("signed out");
     happened(&mut operator, &mut seen, &ann.id, &[EventKind::SessionEnded]).await;
 }

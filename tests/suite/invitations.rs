@@ -4,3 +4,4 @@ mod answering;
 mod held;
 mod inviting;
 mod sending;
+mod updating;

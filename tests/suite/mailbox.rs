@@ -18,7 +18,8 @@ impl Site {
 
     /// The mails to an address, oldest first.
     pub(crate) fn mails_to(&self, email: &str) -> Vec<String> {
-        let mails: Vec<String> = self.mail_files().iter().map(|path| std::fs::read_to_string(path).expect("a mail")).collect();
+        // the files of people who were erased are gone
+        let mails: Vec<String> = self.mail_files().iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
         let header = format!("\r\nto: {}\r\n", email.to_lowercase());
         mails.into_iter().filter(|mail| mail.to_lowercase().contains(&header)).collect()
     }

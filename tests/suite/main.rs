@@ -3,12 +3,15 @@
 #![allow(clippy::indexing_slicing, reason = "what isn't there fails the test, which is what it is for")]
 
 mod acme;
+mod batches;
 mod callers;
 mod client;
+mod delivery;
 mod directory;
 mod edition;
 mod history;
 mod invitations;
+mod logins;
 mod mailbox;
 mod matrix;
 mod members;
@@ -24,6 +27,8 @@ mod reviewed;
 mod shown;
 mod signing_up;
 mod site;
+#[allow(dead_code, reason = "tests of the transport alone use the rest of it")]
+mod smtp_sink;
 mod starts;
 mod violations;
 mod way;

@@ -57,12 +57,16 @@ fn unknown(id: &str) -> String {
 }
 
 /// Calls that anyone may make.
-const ANYONE: [&str; 5] = ["SignUp", "ConfirmEmail", "ResendConfirmation", "SignIn", "PreviewInvitation"];
+const ANYONE: [&str; 7] =
+    ["SignUp", "ConfirmEmail", "ResendConfirmation", "RequestPasswordReset", "ResetPassword", "SignIn", "PreviewInvitation"];
 
 /// Calls that are about the caller: what they answer is the caller's own.
-const ONESELF: [&str; 8] = [
+const ONESELF: [&str; 11] = [
     "SignOut",
     "GetMe",
+    "UpdateMe",
+    "ChangePassword",
+    "ChangeEmail",
     "ListMyInvitations",
     "AcceptInvitation",
     "IgnoreInvitation",
@@ -178,7 +182,8 @@ async fn who_may_know_hears_everything_that_is_wrong_at_once() {
         ("ListInvitations", "account states[0] page_size"),
         ("AssignRoles", "account request_id user roles[0]"),
         ("CheckAccess", "account user permission"),
-        ("SignUp", "email display_name"),
+        ("SignUp", "email password display_name"),
+        ("CreateUser", "request_id email display_name"),
         ("CreateService", "request_id name scopes[0] account certificate_name"),
         ("ListEvents", "account page_size"),
     ] {

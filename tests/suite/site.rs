@@ -1,5 +1,6 @@
 //! A running service to test against: the real server on free ports, a real SQLite file, mail as files, a clock that is set.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -27,6 +28,7 @@ pub(crate) struct Site {
     dir: TempDir,
     running: Option<Running>,
     settings: String,
+    hash_memory_kib: u32,
     /// The clock that the service reads.
     pub(crate) clock: Clock,
     /// Mails that were seen, in the order in which they came.
@@ -60,8 +62,14 @@ impl Site {
     /// Starts a service with more settings (TOML, top-level keys first).
     pub(crate) async fn with(settings: &str) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
-        let mut site =
-            Self { dir, running: None, settings: settings.to_owned(), clock: Clock::set_to(BEGINNING), mails: Mutex::default() };
+        let mut site = Self {
+            dir,
+            running: None,
+            settings: settings.to_owned(),
+            hash_memory_kib: 64,
+            clock: Clock::set_to(BEGINNING),
+            mails: Mutex::default(),
+        };
         site.run().await;
         site
     }
@@ -73,6 +81,32 @@ impl Site {
             settings.clone_into(&mut self.settings);
         }
         self.run().await;
+    }
+
+    /// Sets what a password hash costs from the next start on.
+    pub(crate) fn cost(&mut self, memory_kib: u32) {
+        self.hash_memory_kib = memory_kib;
+    }
+
+    /// Another service, at the same time, on the data as a crash at this moment would leave it.
+    pub(crate) async fn after_a_crash(&self) -> Self {
+        let dir = TempDir::new().expect("a temporary directory");
+        let mut site = Self {
+            dir,
+            running: None,
+            settings: self.settings.clone(),
+            hash_memory_kib: self.hash_memory_kib,
+            clock: self.clock.clone(),
+            mails: Mutex::default(),
+        };
+        std::fs::DirBuilder::new().mode(0o700).create(site.data_dir()).expect("made");
+        for entry in std::fs::read_dir(self.data_dir()).expect("readable").map(|entry| entry.expect("an entry")) {
+            if entry.file_type().expect("a type").is_file() {
+                std::fs::copy(entry.path(), site.data_dir().join(entry.file_name())).expect("copied");
+            }
+        }
+        site.run().await;
+        site
     }
 
     /// Ends the service; the data stays.
@@ -109,10 +143,10 @@ impl Site {
             None => (self.settings.as_str(), ""),
         };
         let data = self.data_dir();
-        let data = data.display();
+        let (data, memory) = (data.display(), self.hash_memory_kib);
         format!(
             "data_dir = '{data}'\n{top}\ngrpc.listen = [\"127.0.0.1:0\"]\n\
-             password = {{ memory_kib = 64, iterations = 1, parallelism = 1, concurrent = 2 }}\n\
+             password.memory_kib = {memory}\npassword.iterations = 1\npassword.parallelism = 1\npassword.concurrent = 2\n\
              limits.shutdown_seconds = 3\n{tables}"
         )
     }
@@ -178,7 +212,7 @@ impl Site {
     pub(crate) async fn confirmed(&self, email: &str) -> proto::User {
         self.mails_settled().await;
         let mut nobody = self.nobody().await;
-        let name = email.split('@').next().unwrap_or("Somebody").to_owned();
+        let name = email.split('@').next().unwrap_or("Somebody").replace('.', " ");
         let request = proto::SignUpRequest { email: email.to_owned(), password: PASSWORD.to_owned(), display_name: name };
         nobody.identity.sign_up(request).await.expect("anybody may sign up");
         let token = self.mailed_token(email).await;

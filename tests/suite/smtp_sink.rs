@@ -1,85 +1,14 @@
 //! A relay for tests: real SMTP over TCP, with scripted answers, in threads of its own.
 
+#[path = "smtp_sink/script.rs"]
+mod script;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Where in a conversation an answer is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
-    /// Right after the connection, before the client says anything.
-    Greeting,
-    /// After the credentials.
-    Auth,
-    /// After `MAIL FROM`.
-    Mail,
-    /// After `RCPT TO`.
-    Rcpt,
-    /// After `DATA`, before the message.
-    Data,
-    /// After the message.
-    Content,
-    /// After `QUIT`.
-    Quit,
-}
-
-/// What the sink does where the script says something.
-#[derive(Clone)]
-pub(crate) enum Answer {
-    /// Says this line; a code of 4xx or 5xx refuses.
-    Say(String),
-    /// Says nothing and keeps the connection open.
-    Silence,
-    /// Closes the connection. At [`At::Content`] the message was taken.
-    Drop,
-}
-
-/// What departs from a relay that takes everything. Later entries win.
-#[derive(Clone, Default)]
-pub(crate) struct Script {
-    answers: Vec<(At, Answer)>,
-    offers_auth: bool,
-}
-
-impl Script {
-    /// A relay that takes everything and asks for no credentials.
-    pub(crate) fn accepting() -> Self {
-        Self::default()
-    }
-
-    /// Answers so at that point.
-    pub(crate) fn at(mut self, at: At, answer: Answer) -> Self {
-        self.answers.push((at, answer));
-        self
-    }
-
-    /// Says this line at that point.
-    pub(crate) fn say(self, at: At, line: &str) -> Self {
-        self.at(at, Answer::Say(line.to_owned()))
-    }
-
-    /// Offers AUTH PLAIN.
-    pub(crate) fn offering_auth(mut self) -> Self {
-        self.offers_auth = true;
-        self
-    }
-
-    fn answer(&self, at: At) -> Answer {
-        if let Some((_, answer)) = self.answers.iter().rev().find(|(scripted, _)| *scripted == at) {
-            return answer.clone();
-        }
-        let usual = match at {
-            At::Greeting => "220 sink.test ESMTP",
-            At::Auth => "235 2.7.0 welcome",
-            At::Mail | At::Rcpt => "250 2.1.0 ok",
-            At::Data => "354 go ahead",
-            At::Content => "250 2.0.0 taken",
-            At::Quit => "221 2.0.0 bye",
-        };
-        Answer::Say(usual.to_owned())
-    }
-}
+pub(crate) use self::script::{Answer, At, Script};
 
 /// A message that the sink took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +46,9 @@ struct State {
     messages: Vec<Message>,
     open: Vec<TcpStream>,
     conversations: usize,
+    /// Conversations in which a silent or slow answer is due.
+    waiting: usize,
+    released: bool,
     closing: bool,
 }
 
@@ -172,14 +104,29 @@ impl SmtpSink {
 
     /// Waits until at least `count` messages were taken; panics after ten seconds.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Message> {
+        self.wait_until(|state| state.messages.len() >= count).messages.clone()
+    }
+
+    /// Waits until that many conversations wait for an answer that isn't given; panics after ten seconds.
+    pub(crate) fn wait_for_silence(&self, count: usize) {
+        drop(self.wait_until(|state| state.waiting >= count));
+    }
+
+    /// Gives the answers that are held.
+    pub(crate) fn release(&self) {
+        self.shared.state().released = true;
+        self.shared.changed.notify_all();
+    }
+
+    fn wait_until(&self, there: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut state = self.shared.state();
-        while state.messages.len() < count {
+        while !there(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{} of {count} messages came", state.messages.len());
+            assert!(!left.is_zero(), "{} messages came, {} wait", state.messages.len(), state.waiting);
             state = self.shared.changed.wait_timeout(state, left).expect("no panic").0;
         }
-        state.messages.clone()
+        state
     }
 }
 
@@ -191,6 +138,7 @@ impl Drop for SmtpSink {
             let _ = connection.shutdown(Shutdown::Both);
         }
         drop(state);
+        self.shared.changed.notify_all();
         let _ = TcpStream::connect(self.address); // wakes the acceptor
     }
 }
@@ -222,7 +170,7 @@ fn converse(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     loop {
         if let Some(at) = due {
             // not in the match: the lock would be held through it
-            let answer = shared.state().script.answer(at);
+            let answer = shared.state().script.answer(at, &message.to);
             match answer {
                 Answer::Say(line) => {
                     writer.write_all(format!("{line}\r\n").as_bytes())?;
@@ -233,7 +181,15 @@ fn converse(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                         continue;
                     }
                 }
-                Answer::Silence => return std::io::copy(&mut reader, &mut std::io::sink()).map(|_| ()),
+                Answer::Silence => {
+                    shared.state().waiting += 1;
+                    shared.changed.notify_all();
+                    return std::io::copy(&mut reader, &mut std::io::sink()).map(|_| ());
+                }
+                Answer::Hold(line) => {
+                    hold(shared);
+                    writer.write_all(format!("{line}\r\n").as_bytes())?;
+                }
                 Answer::Drop => return Ok(()),
             }
         }
@@ -271,11 +227,26 @@ fn converse(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
     }
 }
 
+/// Waits until held answers are given, or the sink closes.
+fn hold(shared: &Shared) {
+    let mut state = shared.state();
+    state.waiting += 1;
+    shared.changed.notify_all();
+    while !state.released && !state.closing {
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    }
+    state.waiting -= 1;
+}
+
 /// Keeps a message that the script takes. A silent relay took none; one that drops the line did.
 fn keep(message: &Message, shared: &Shared) {
     let mut state = shared.state();
-    let answer = state.script.answer(At::Content);
-    if matches!(&answer, Answer::Say(line) if line.starts_with('2')) || matches!(answer, Answer::Drop) {
+    let taken = match state.script.answer(At::Content, &message.to) {
+        Answer::Say(line) | Answer::Hold(line) => line.starts_with('2'),
+        Answer::Drop => true,
+        Answer::Silence => false,
+    };
+    if taken || state.script.takes_anyway {
         state.messages.push(message.clone());
         shared.changed.notify_all();
     }

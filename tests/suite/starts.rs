@@ -63,11 +63,9 @@ async fn data_of_a_newer_program_is_refused_untouched() {
     .expect("inserted");
     connection.close().await.expect("closed");
     let before = std::fs::read(&file).expect("readable");
-    assert_eq!(
-        refusal(&site.data_dir()).await,
-        "DATA/user-management.db has schema version 9000, and this program knows 1 at most: use the newer program, or restore an \
-         older backup"
-    );
+    let refusal = refusal(&site.data_dir()).await;
+    assert!(refusal.starts_with("DATA/user-management.db has schema version 9000, and this program knows "), "{refusal}");
+    assert!(refusal.ends_with(" at most: use the newer program, or restore an older backup"), "{refusal}");
     assert!(before == std::fs::read(&file).expect("readable"));
 }
 

@@ -1,16 +1,36 @@
 //! What things are like after a change, and how each is laid out in the canonical bytes.
 
+mod logins;
+
 use super::bytes::{Reader, Writer};
 use super::{Malformed, Personal};
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
-use crate::domain::id::{AccountId, AddressId, Epoch, InvitationId, MailId, ServiceId, SessionId, UserId};
+use crate::domain::id::{AccountId, AddressId, Epoch, InvitationId, MailId, ServiceId, UserId};
 use crate::domain::invitation::Stored;
 use crate::domain::policy::Standing;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
+pub use logins::{EmailChangeState, ErasedState, LoginLinkState, LoginState, SessionState, UserState};
+
+/// What a thing is like after a change: laid out in the canonical bytes, always in this order.
+pub(super) trait State: Sized {
+    fn write(&self, to: &mut Writer);
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed>;
+
+    /// The account that it belongs to.
+    fn account(&self) -> Option<AccountId> {
+        None
+    }
+
+    /// The user or address that its personal values are about.
+    fn person(&self) -> Option<[u8; 16]> {
+        None
+    }
+}
 
 /// The data as a whole after a change: which history it is, and the edition that it is served as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +41,13 @@ pub struct DataState {
     pub edition: Edition,
 }
 
-impl DataState {
-    pub(super) fn write(self, to: &mut Writer) {
+impl State for DataState {
+    fn write(&self, to: &mut Writer) {
         to.array(self.epoch.as_bytes());
         to.u8(self.edition.code());
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         let epoch = Epoch::from_bytes(from.array()?);
         Ok(Self { epoch, edition: Edition::from_code(from.u8()?.into()).ok_or(Malformed)? })
     }
@@ -42,13 +62,13 @@ pub struct MailState {
     pub invitation: Option<InvitationId>,
 }
 
-impl MailState {
-    pub(super) fn write(self, to: &mut Writer) {
+impl State for MailState {
+    fn write(&self, to: &mut Writer) {
         to.array(self.mail.as_bytes());
         to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mail = MailId::from_bytes(from.array()?);
         Ok(Self { mail, invitation: from.option(|from| from.array().map(InvitationId::from_bytes))? })
     }
@@ -69,8 +89,8 @@ pub struct AccountState {
     pub closed: bool,
 }
 
-impl AccountState {
-    pub(super) fn write(&self, to: &mut Writer) {
+impl State for AccountState {
+    fn write(&self, to: &mut Writer) {
         to.array(self.account.as_bytes());
         to.text(&self.name);
         to.text(&self.display_name);
@@ -78,7 +98,7 @@ impl AccountState {
         to.u8(self.closed.into());
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             account: AccountId::from_bytes(from.array()?),
             name: from.text()?,
@@ -86,6 +106,10 @@ impl AccountState {
             timezone: from.text()?,
             closed: read_bool(from)?,
         })
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
     }
 }
 
@@ -123,8 +147,8 @@ pub struct InvitationState {
     pub answered_by: Option<UserId>,
 }
 
-impl InvitationState {
-    pub(super) fn write(&self, to: &mut Writer) {
+impl State for InvitationState {
+    fn write(&self, to: &mut Writer) {
         to.array(self.invitation.as_bytes());
         to.array(self.account.as_bytes());
         to.array(self.address.as_bytes());
@@ -138,7 +162,7 @@ impl InvitationState {
         to.option(self.answered_by.as_ref(), |to, user| to.array(user.as_bytes()));
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             invitation: InvitationId::from_bytes(from.array()?),
             account: AccountId::from_bytes(from.array()?),
@@ -154,6 +178,14 @@ impl InvitationState {
             send_count: from.u32()?,
             answered_by: from.option(|from| from.array().map(UserId::from_bytes))?,
         })
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
+    }
+
+    fn person(&self) -> Option<[u8; 16]> {
+        Some(*self.address.as_bytes())
     }
 }
 
@@ -172,8 +204,8 @@ pub struct MemberState {
     pub invitation: Option<InvitationId>,
 }
 
-impl MemberState {
-    pub(super) fn write(&self, to: &mut Writer) {
+impl State for MemberState {
+    fn write(&self, to: &mut Writer) {
         to.array(self.account.as_bytes());
         to.array(self.user.as_bytes());
         write_standing(to, self.standing);
@@ -181,7 +213,7 @@ impl MemberState {
         to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             account: AccountId::from_bytes(from.array()?),
             user: UserId::from_bytes(from.array()?),
@@ -190,79 +222,9 @@ impl MemberState {
             invitation: from.option(|from| from.array().map(InvitationId::from_bytes))?,
         })
     }
-}
 
-/// A user after a change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserState {
-    /// Who.
-    pub user: UserId,
-    /// Their confirmed address.
-    pub address: AddressId,
-    /// The address as it was typed.
-    pub email: Personal,
-    /// What they are called.
-    pub display_name: Personal,
-    /// Whether they may sign in and have permissions.
-    pub active: bool,
-    /// Whether they are judged as an Admin everywhere.
-    pub super_admin: bool,
-}
-
-impl UserState {
-    pub(super) fn write(&self, to: &mut Writer) {
-        to.array(self.user.as_bytes());
-        to.array(self.address.as_bytes());
-        to.personal(&self.email);
-        to.personal(&self.display_name);
-        to.u8(self.active.into());
-        to.u8(self.super_admin.into());
-    }
-
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
-            user: UserId::from_bytes(from.array()?),
-            address: AddressId::from_bytes(from.array()?),
-            email: from.personal()?,
-            display_name: from.personal()?,
-            active: read_bool(from)?,
-            super_admin: read_bool(from)?,
-        })
-    }
-}
-
-/// A session after a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionState {
-    /// Which.
-    pub session: SessionId,
-    /// Whose.
-    pub user: UserId,
-    /// What its token is known by.
-    pub token: TokenDigest,
-    /// When the password was typed.
-    pub authenticated: Timestamp,
-    /// When it ends at the latest.
-    pub expires: Timestamp,
-}
-
-impl SessionState {
-    pub(super) fn write(&self, to: &mut Writer) {
-        to.array(self.session.as_bytes());
-        to.array(self.user.as_bytes());
-        to.array(self.token.as_bytes());
-        write_time(to, self.authenticated);
-        write_time(to, self.expires);
-    }
-
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
-            session: SessionId::from_bytes(from.array()?),
-            user: UserId::from_bytes(from.array()?),
-            token: TokenDigest::from_bytes(from.array()?),
-            authenticated: read_time(from)?,
-            expires: read_time(from)?,
-        })
+    fn account(&self) -> Option<AccountId> {
+        Some(self.account)
     }
 }
 
@@ -287,8 +249,8 @@ pub struct ServiceState {
     pub revoked: bool,
 }
 
-impl ServiceState {
-    pub(super) fn write(&self, to: &mut Writer) {
+impl State for ServiceState {
+    fn write(&self, to: &mut Writer) {
         to.array(self.service.as_bytes());
         to.text(&self.name);
         to.u32(self.scopes.bits());
@@ -299,7 +261,7 @@ impl ServiceState {
         to.u8(self.revoked.into());
     }
 
-    pub(super) fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             service: ServiceId::from_bytes(from.array()?),
             name: from.text()?,
@@ -310,6 +272,10 @@ impl ServiceState {
             expires: from.option(read_time)?,
             revoked: read_bool(from)?,
         })
+    }
+
+    fn account(&self) -> Option<AccountId> {
+        self.account
     }
 }
 

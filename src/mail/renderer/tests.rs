@@ -1,5 +1,11 @@
+use secrecy::SecretString;
+
 use super::*;
-use crate::domain::role::Role;
+use crate::domain::edition::Edition;
+use crate::domain::name::{DisplayName, Timezone};
+use crate::domain::privilege::Privilege;
+use crate::domain::role::{Role, RoleSet};
+use crate::mail::{ConfirmationLink, PasswordLink};
 
 const TOKEN: &str = "AgAAAAEBkyJ3vgB7u5tGxQpZ2mL8kR4sT6vW0yX1zA3bC5dE7fG9hI-jK_lM2nO4pQ6rS8t";
 const ID: &str = "mail_0190aabbccdd7eeffff0011223344556@site.test";
@@ -155,6 +161,49 @@ fn every_open_sign_up_has_its_own_link_and_token() {
     }
     let [text, _] = parts(&render(&Letter::ConfirmationAgain(vec![confirmation(&one)])));
     assert!(text.contains("There is one open sign-up."));
+}
+
+#[test]
+fn a_link_that_changes_a_login_stands_in_both_forms_with_its_token_and_end() {
+    let expires = Timestamp::from_micros(1_796_130_300_000_000);
+    let link = || PasswordLink { token: SecretString::from(TOKEN), expires };
+    for (letter, page) in [
+        (Letter::PasswordReset(link()), "reset-password"),
+        (Letter::SetPassword(link()), "reset-password"),
+        (Letter::AddressChange { token: SecretString::from(TOKEN), expires }, "confirm-address"),
+    ] {
+        let mail = render(&letter);
+        assert_eq!(tokens(&mail), [TOKEN]);
+        let [text, html] = parts(&mail);
+        let url = format!("https://site.test/users/{page}#token={TOKEN}");
+        assert!(text.lines().any(|line| line == url), "{text}");
+        assert!(html.contains(&format!("href=\"{}\"", url.replace('/', "&#x2f;"))), "{html}");
+        for form in [text, html] {
+            assert!(
+                form.contains("ends on Tuesday, 1 December 2026, 13:05 (UTC)") && form.contains("ignore this mail"),
+                "{form}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_notice_says_when_and_what_to_do_and_brings_no_token() {
+    let at = Timestamp::from_micros(1_796_130_300_000_000);
+    for letter in [
+        Letter::PasswordChanged { at },
+        Letter::AddressChanged { at },
+        Letter::SuperAdminGranted { at },
+        Letter::SuperAdminRevoked { at },
+    ] {
+        let mail = render(&letter);
+        assert!(tokens(&mail).is_empty());
+        for form in parts(&mail) {
+            assert!(form.contains("on Tuesday, 1 December 2026, 13:05 (UTC)"), "{form}");
+            assert!(form.contains("the operator of this site"), "{form}");
+            assert!(!form.contains("ucher") && !form.contains("Ann"), "no address: {form}");
+        }
+    }
 }
 
 #[test]

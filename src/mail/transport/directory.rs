@@ -28,8 +28,7 @@ impl Directory {
 
     /// Writes a mail, durably and whole: nobody sees half a file.
     pub(super) async fn write(&self, mail: &Rendered) -> Result<String, SendFault> {
-        let local = mail.message_id().split('@').next().unwrap_or_default();
-        let name = format!("{local}.eml");
+        let name = name(mail.message_id());
         let (directory, file, bytes) = (self.path.clone(), name.clone(), mail.bytes().to_owned());
         let written = tokio::task::spawn_blocking(move || replace(&directory, &file, &bytes)).await;
         match written.map_err(io::Error::other).flatten() {
@@ -37,15 +36,35 @@ impl Directory {
             Err(fault) => Err(SendFault::Deployment(one_line(&format!("writing {name}: {fault}")))),
         }
     }
+
+    /// Deletes a mail's file, and the draft of one that was cut short.
+    pub(super) fn erase(&self, message_id: &str) -> io::Result<()> {
+        let name = name(message_id);
+        remove_if_there(&self.path.join(&name))?;
+        remove_if_there(&self.path.join(draft(&name)))?;
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+fn name(message_id: &str) -> String {
+    format!("{}.eml", message_id.split('@').next().unwrap_or_default())
+}
+
+fn draft(name: &str) -> String {
+    format!(".{name}.part")
+}
+
+fn remove_if_there(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn replace(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let draft = directory.join(format!(".{name}.part"));
+    let draft = directory.join(draft(name));
     // what an attempt that was cut short left behind; made anew below, so that no link or open file of that name is written to
-    match fs::remove_file(&draft) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
-        Ok(()) | Err(_) => {}
-    }
+    remove_if_there(&draft)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -24,6 +24,9 @@ use super::{OpenError, SendFault, one_line};
 use crate::config::mail::{SmtpSecurity, SmtpSettings};
 use crate::mail::renderer::Rendered;
 
+/// How long the relay may take to answer QUIT.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// A relay that takes our mail.
 pub(super) struct Relay {
     host: String,
@@ -99,6 +102,11 @@ impl Relay {
         })
     }
 
+    /// The timeout and the farewell.
+    pub(super) const fn longest(&self) -> Duration {
+        self.timeout.saturating_add(FAREWELL)
+    }
+
     /// Hands a mail over within the timeout.
     pub(super) async fn send(&self, mail: &Rendered) -> Result<String, SendFault> {
         let mut phase = Phase::Connecting;
@@ -118,7 +126,7 @@ impl Relay {
         };
         // the outcome stands: a relay that doesn't answer the farewell must not make a sent mail look unsent
         if let Some(mut connection) = connection {
-            let _ = timeout(Duration::from_secs(1), connection.abort()).await;
+            let _ = timeout(FAREWELL, connection.abort()).await;
         }
         outcome
     }

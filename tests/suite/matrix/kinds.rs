@@ -144,11 +144,14 @@ async fn people(stage: &Stage) -> Vec<Kind> {
     let normal = site.member("acme", "norma@acme.test", Privilege::Normal, &[]).await;
     let reader = site.member("acme", "rita@acme.test", Privilege::ReadOnly, &[]).await;
     let role = site.member("acme", "rob@acme.test", Privilege::Normal, &[Role::Admin]).await;
-    let mark = site.person("sue@site.test").await;
-    let request = proto::SetSuperAdminRequest { user: mark.id.clone(), super_admin: true, ..Default::default() };
-    stage.operator.clone().operations.set_super_admin(request).await.expect("the operator may");
-    let forgotten = site.sign_in(&stage.admin.email).await;
-    let (admin, stranger, later) = (stage.admin.clone(), stage.stranger.clone(), site.sign_in(&mark.email).await);
+    // each is somebody of their own: who changes their password ends their other sessions
+    let (mark, later) = (site.person("sue@site.test").await, site.person("lou@site.test").await);
+    for person in [&mark, &later] {
+        let request = proto::SetSuperAdminRequest { user: person.id.clone(), super_admin: true, ..Default::default() };
+        stage.operator.clone().operations.set_super_admin(request).await.expect("the operator may");
+    }
+    let forgotten = site.member("acme", "fay@acme.test", Privilege::Admin, &[]).await;
+    let (admin, stranger) = (stage.admin.clone(), stage.stranger.clone());
     let session = async |key, about, person: Person| {
         Kind::new(key, about, site.tcp_channel().await, Identified::by(&person.token)).of(person)
     };

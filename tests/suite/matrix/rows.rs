@@ -8,14 +8,18 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 50] = [
+pub(super) const ROWS: [(&str, &str); 66] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
     ("ListAccounts", ""),
     ("UpdateAccount", ""),
+    ("CloseAccount", ""),
+    ("ReopenAccount", ""),
     ("InviteUser", ""),
     ("InviteUser", "where there is no account"),
+    ("BatchInviteUsers", ""),
+    ("UpdateInvitation", ""),
     ("GetInvitation", ""),
     ("GetInvitation", "of another account"),
     ("ListInvitations", ""),
@@ -27,6 +31,13 @@ pub(super) const ROWS: [(&str, &str); 50] = [
     ("ChangePrivilege", ""),
     ("AssignRoles", ""),
     ("RemoveMember", ""),
+    ("BatchUpdateMembers", ""),
+    ("CreateUser", ""),
+    ("SendPasswordReset", ""),
+    ("DeactivateUser", ""),
+    ("ReactivateUser", ""),
+    ("DeleteUser", ""),
+    ("RevokeSessions", ""),
     ("CheckAccess", "of the caller"),
     ("CheckAccess", "of another member"),
     ("CheckAccess", "of nobody with a login"),
@@ -37,8 +48,13 @@ pub(super) const ROWS: [(&str, &str); 50] = [
     ("SignUp", ""),
     ("ConfirmEmail", ""),
     ("ResendConfirmation", ""),
+    ("RequestPasswordReset", ""),
+    ("ResetPassword", ""),
     ("SignIn", ""),
     ("GetMe", ""),
+    ("UpdateMe", ""),
+    ("ChangePassword", ""),
+    ("ChangeEmail", ""),
     ("PreviewInvitation", ""),
     ("ListMyInvitations", ""),
     ("AcceptInvitation", "of the caller"),
@@ -65,12 +81,18 @@ pub(super) const ROWS: [(&str, &str); 50] = [
 pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> {
     match row.0 {
         "CreateAccount" | "GetAccount" | "ListAccounts" | "UpdateAccount" => of_accounts(stage, row),
+        "CloseAccount" | "ReopenAccount" => of_closing(stage, row).await,
         "InviteUser" | "GetInvitation" | "ListInvitations" | "ResendInvitation" | "WithdrawInvitation" => {
             of_invitations(stage, row).await
         }
+        "BatchInviteUsers" | "UpdateInvitation" | "BatchUpdateMembers" => of_batches(stage, row).await,
         "GetMember" | "ListMembers" | "ChangePrivilege" | "AssignRoles" | "RemoveMember" => of_members(stage, row).await,
+        "CreateUser" | "SendPasswordReset" | "DeactivateUser" | "ReactivateUser" | "DeleteUser" | "RevokeSessions" => {
+            of_users(stage, row).await
+        }
         "CheckAccess" | "ListPermissions" => of_access(stage, row),
         "SignUp" | "ConfirmEmail" | "ResendConfirmation" | "SignIn" | "PreviewInvitation" => of_anyone(stage, row),
+        "RequestPasswordReset" | "ResetPassword" | "UpdateMe" | "ChangePassword" | "ChangeEmail" => of_logins(stage, row).await,
         "AcceptInvitation" | "IgnoreInvitation" | "LeaveAccount" => of_answers(stage, caller, row).await,
         // requests without fields
         "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" => Vec::new(),
@@ -90,6 +112,45 @@ fn of_accounts(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
         ("GetAccount", _) => proto::GetAccountRequest { account: fresh }.encode_to_vec(),
         ("ListAccounts", _) => proto::ListAccountsRequest::default().encode_to_vec(),
         _ => proto::UpdateAccountRequest { account: acme(), display_name: Some(fresh), ..Default::default() }.encode_to_vec(),
+    }
+}
+
+async fn of_closing(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let account = stage.fresh();
+    let request = proto::CreateAccountRequest { name: account.clone(), ..Default::default() };
+    stage.operator.clone().users.create_account(request).await.expect("the operator may");
+    match row.0 {
+        "CloseAccount" => proto::CloseAccountRequest { account, ..Default::default() }.encode_to_vec(),
+        _ => proto::ReopenAccountRequest { account, ..Default::default() }.encode_to_vec(),
+    }
+}
+
+async fn of_users(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let email = format!("{}@acme.test", stage.fresh());
+    if row.0 == "CreateUser" {
+        return proto::CreateUserRequest { email, display_name: "Made".to_owned(), ..Default::default() }.encode_to_vec();
+    }
+    let (user, _) = stage.made_user(&email).await;
+    match row.0 {
+        "SendPasswordReset" => proto::SendPasswordResetRequest { user, ..Default::default() }.encode_to_vec(),
+        "DeactivateUser" => proto::DeactivateUserRequest { user, ..Default::default() }.encode_to_vec(),
+        "ReactivateUser" => proto::ReactivateUserRequest { user, ..Default::default() }.encode_to_vec(),
+        "DeleteUser" => proto::DeleteUserRequest { user, ..Default::default() }.encode_to_vec(),
+        _ => proto::RevokeSessionsRequest { user, ..Default::default() }.encode_to_vec(),
+    }
+}
+
+async fn of_logins(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let password = PASSWORD.to_owned();
+    match row.0 {
+        "RequestPasswordReset" => proto::RequestPasswordResetRequest { email: stage.member.email.clone() }.encode_to_vec(),
+        "ResetPassword" => {
+            let (_, token) = stage.made_user(&format!("{}@acme.test", stage.fresh())).await;
+            proto::ResetPasswordRequest { token, password }.encode_to_vec()
+        }
+        "UpdateMe" => proto::UpdateMeRequest { display_name: Some(stage.fresh()), ..Default::default() }.encode_to_vec(),
+        "ChangePassword" => proto::ChangePasswordRequest { new_password: password.clone(), password }.encode_to_vec(),
+        _ => proto::ChangeEmailRequest { email: format!("{}@acme.test", stage.fresh()), password }.encode_to_vec(),
     }
 }
 
@@ -115,6 +176,26 @@ async fn of_invitations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
         _ => {
             let invitation = stage.fresh_invitation().await;
             proto::WithdrawInvitationRequest { account, invitation, ..Default::default() }.encode_to_vec()
+        }
+    }
+}
+
+async fn of_batches(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
+    let (account, privilege) = (acme(), Privilege::ReadOnly.into());
+    match row.0 {
+        "BatchInviteUsers" => {
+            let invitees = vec![proto::Invitee { email: format!("{}@acme.test", stage.fresh()), privilege, roles: Vec::new() }];
+            proto::BatchInviteUsersRequest { account, invitees, ..Default::default() }.encode_to_vec()
+        }
+        "UpdateInvitation" => {
+            let invitation = stage.fresh_invitation().await;
+            proto::UpdateInvitationRequest { account, invitation, privilege, ..Default::default() }.encode_to_vec()
+        }
+        _ => {
+            stage.put_back_member().await;
+            let change = Some(proto::member_update::Change::Move(proto::MoveMember { privilege, keep_roles: false }));
+            let updates = vec![proto::MemberUpdate { user: stage.member.id.clone(), change, ..Default::default() }];
+            proto::BatchUpdateMembersRequest { account, updates, ..Default::default() }.encode_to_vec()
         }
     }
 }

@@ -119,6 +119,12 @@ impl Stage {
         }
     }
 
+    /// A new login that an operator made, and the token that sets its password.
+    pub(super) async fn made_user(&self, email: &str) -> (String, String) {
+        let made = self.operator.clone().create_user(email, true).await.expect("the operator may");
+        (made.user.expect("a user").id, made.link.expect("a link").token)
+    }
+
     /// A new service.
     pub(super) async fn fresh_service(&self) -> String {
         let scopes = vec!["users.read".to_owned()];

@@ -32,6 +32,7 @@ pub(super) async fn refused() -> Refused {
         (ErrorReason::AccountExists, operator.users.create_account(taken).await.expect_err("refused")),
         (ErrorReason::InvitationExists, operator.invite("bob@acme.test", Privilege::Normal, &[]).await.expect_err("refused")),
         (ErrorReason::MemberExists, operator.invite(&ann.email, Privilege::Normal, &[]).await.expect_err("refused")),
+        (ErrorReason::UserExists, operator.create_user(&ann.email, false).await.expect_err("refused")),
         (ErrorReason::ServiceExists, operator.operations.create_service(namesake).await.expect_err("refused")),
     ]
 }

@@ -11,7 +11,19 @@ pub(super) async fn refused() -> Refused {
     let mut refused = of_members().await;
     refused.extend(of_invitations().await);
     refused.extend(of_sign_ups().await);
+    refused.extend(of_logins().await);
     refused
+}
+
+async fn of_logins() -> Refused {
+    let site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    let wrong = site.bearer(&ann.token).await.change_email("ann@new.test", "another one").await.expect_err("refused");
+    let mut operator = site.operator().await;
+    operator.deactivate(&ann.id, false).await.expect("the operator may");
+    let request = proto::SendPasswordResetRequest { user: ann.id, ..Default::default() };
+    let deactivated = operator.users.send_password_reset(request).await.expect_err("refused");
+    vec![(ErrorReason::PasswordWrong, wrong), (ErrorReason::UserDeactivated, deactivated)]
 }
 
 async fn of_members() -> Refused {
@@ -35,7 +47,8 @@ async fn of_members() -> Refused {
     site.restart(Some("signup = \"open\"\nedition = \"saas\"")).await;
     let mut operator = site.operator().await;
     refused.push((ErrorReason::RoleOffInEdition, operator.assign(&bob.id, &[Role::Data]).await.expect_err("refused")));
-    site.underneath("update accounts set closed = 1").await;
+    let close = proto::CloseAccountRequest { account: "acme".to_owned(), ..Default::default() };
+    operator.users.close_account(close).await.expect("the operator may");
     refused
         .push((ErrorReason::AccountClosed, operator.invite("cy@acme.test", Privilege::Normal, &[]).await.expect_err("refused")));
     refused

@@ -75,7 +75,8 @@ pub(crate) async fn create(tx: &mut Tx, name: &str) -> Result<u64, Error> {
         version: tx.next_version(),
     };
     assert!(accounts::insert(tx, &account).await?, "{name} is new");
-    tx.record(Change::AccountCreated(account.state())).await
+    tx.record(Change::AccountCreated(account.state())).await?;
+    Ok(u64::try_from(account.version).expect("a number"))
 }
 
 /// Puts a write into the writer's queue, which polling it once does.

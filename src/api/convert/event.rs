@@ -1,0 +1,148 @@
+//! Events, in the words of the contract.
+
+use super::{edition, granted_by, invitation_state, privilege, roles, time};
+use crate::directory::View;
+use crate::domain::clock::Timestamp;
+use crate::domain::event::{Actor, Change, Door, Event, InvitationState, LoginLinkState, MemberState, UserState};
+use crate::proto;
+
+/// An event, with the client's address for those who may see it.
+pub(in crate::api) fn event(view: &View, event: &Event, with_client: bool) -> proto::Event {
+    let account = event.change.account().and_then(|id| view.account(id));
+    let client = event.client.as_ref().filter(|_| with_client);
+    let mut told = proto::Event {
+        id: event.id.to_string(),
+        seq: event.seq,
+        time: Some(time(event.time)),
+        kind: event.change.kind().into(),
+        actor: actor(event.actor),
+        on_behalf_of: event.on_behalf_of.map(|user| user.to_string()).unwrap_or_default(),
+        account: account.map(|account| account.name.to_string()).unwrap_or_default(),
+        client_address: client.map(|client| client.value().to_owned()).unwrap_or_default(),
+        trace_id: event.trace.to_string(),
+        hash: event.encode().hash.to_vec(),
+        previous_hash: event.previous.to_vec(),
+        door: door(event.door).into(),
+        ..proto::Event::default()
+    };
+    if let Actor::User { session, as_operator, .. } = event.actor {
+        told.session = session.map(|session| session.to_string()).unwrap_or_default();
+        told.as_operator = as_operator;
+    }
+    tell_change(&mut told, &event.change);
+    told
+}
+
+const fn door(door: Door) -> proto::Door {
+    match door {
+        Door::Inside => proto::Door::Unspecified,
+        Door::Tcp => proto::Door::Tcp,
+        Door::OperatorsSocket => proto::Door::OperatorsSocket,
+        Door::ToolsSocket => proto::Door::ToolsSocket,
+    }
+}
+
+fn actor(actor: Actor) -> String {
+    match actor {
+        Actor::Server => "server".to_owned(),
+        Actor::Anonymous => "anonymous".to_owned(),
+        Actor::Operator(uid) => format!("operator:{uid}"),
+        Actor::User { user, .. } => user.to_string(),
+        Actor::Service(service) => service.to_string(),
+    }
+}
+
+fn tell_change(event: &mut proto::Event, change: &Change) {
+    match change {
+        Change::EditionSet(data) => {
+            event.edition = edition(data.edition).into();
+            event.epoch = data.epoch.to_string();
+        }
+        Change::MailRetried(state) => {
+            event.subject = state.mail.to_string();
+            event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
+        }
+        Change::AccountCreated(account)
+        | Change::AccountUpdated(account)
+        | Change::AccountClosed(account)
+        | Change::AccountReopened(account)
+        | Change::AccountLeftWithoutAdmin(account) => {
+            event.display_name.clone_from(&account.display_name);
+            event.timezone.clone_from(&account.timezone);
+        }
+        Change::InvitationCreated(state)
+        | Change::InvitationRenewed(state)
+        | Change::InvitationResent(state)
+        | Change::InvitationWithdrawn(state)
+        | Change::InvitationAccepted(state)
+        | Change::InvitationIgnored(state)
+        | Change::InvitationUpdated(state)
+        | Change::InvitationLinkReturned(state) => tell_invitation(event, state),
+        Change::MemberJoined(state)
+        | Change::MemberPrivilegeChanged(state)
+        | Change::MemberRolesAssigned(state)
+        | Change::MemberRemoved(state)
+        | Change::MemberLeft(state) => tell_member(event, state),
+        Change::UserCreated(state)
+        | Change::SuperAdminGranted(state)
+        | Change::SuperAdminRevoked(state)
+        | Change::UserUpdated(state)
+        | Change::UserDeactivated(state)
+        | Change::UserReactivated(state) => tell_user(event, state),
+        Change::UserEmailChanged(state) => {
+            tell_user(event, &state.user);
+            event.kept_session = state.kept.map(|session| session.to_string()).unwrap_or_default();
+        }
+        Change::UserPasswordChanged(state) | Change::UserPasswordReset(state) | Change::SessionsRevoked(state) => {
+            event.subject = state.user.to_string();
+            event.kept_session = state.kept.map(|session| session.to_string()).unwrap_or_default();
+        }
+        Change::UserDeleted(state) => event.subject = state.user.to_string(),
+        Change::SessionStarted(state) | Change::SessionEnded(state) => {
+            event.subject = state.session.to_string();
+            event.user = state.user.to_string();
+            event.expire_time = Some(time(state.expires));
+        }
+        Change::LoginLinkMade(state) => tell_login_link(event, state),
+        Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
+            event.subject = state.service.to_string();
+            event.display_name.clone_from(&state.name);
+            event.scopes = state.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+            event.certificate_name = state.certificate.clone().unwrap_or_default();
+            event.expire_time = state.expires.map(time);
+        }
+    }
+}
+
+fn tell_login_link(event: &mut proto::Event, state: &LoginLinkState) {
+    event.subject = state.link.to_string();
+    event.user = state.user.to_string();
+    event.email = state.email.as_ref().map(|email| email.value().to_owned()).unwrap_or_default();
+    event.expire_time = Some(time(state.expires));
+    event.link_purpose = i32::from(state.purpose.code());
+    event.link_returned = state.returned;
+}
+
+fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
+    event.subject = state.invitation.to_string();
+    state.email.value().clone_into(&mut event.email);
+    event.privilege = privilege(state.standing.privilege).into();
+    event.roles = roles(state.standing.roles);
+    event.granted_by = granted_by(state.grantor);
+    event.expire_time = state.expires.map(time);
+    event.answered_by = state.answered_by.map(|user| user.to_string()).unwrap_or_default();
+    event.invitation_state = invitation_state(state.state.at(Timestamp::from_micros(i64::MIN), None)).into();
+}
+
+fn tell_member(event: &mut proto::Event, state: &MemberState) {
+    event.subject = state.user.to_string();
+    event.privilege = privilege(state.standing.privilege).into();
+    event.roles = roles(state.standing.roles);
+    event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
+}
+
+fn tell_user(event: &mut proto::Event, state: &UserState) {
+    event.subject = state.user.to_string();
+    state.email.value().clone_into(&mut event.email);
+    state.display_name.value().clone_into(&mut event.display_name);
+}

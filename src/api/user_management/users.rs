@@ -1,0 +1,106 @@
+//! Logins, as operators make, open and take them away.
+
+use crate::api::fields::Fields;
+use crate::api::{Api, convert};
+use crate::app::caller::Caller;
+use crate::app::users::Linked;
+use crate::domain::error::Error;
+use crate::proto;
+
+pub(super) async fn create(
+    api: &Api,
+    caller: Caller,
+    mut request: proto::CreateUserRequest,
+) -> Result<proto::CreateUserResponse, Error> {
+    let operator = api.app.operator(&caller)?;
+    let mut fields = Fields::default();
+    let id = std::mem::take(&mut request.request_id);
+    let terms = fields.terms(&caller, "CreateUser", &id, &request, request.validate_only);
+    let email = fields.email(&request.email);
+    let name = fields.display_name(&request.display_name);
+    let (Some(terms), Some(email), Some(name)) = (terms, email, name) else { return Err(fields.refusal()) };
+    let Linked { user, returned } = api.app.create_user(operator, email, name, request.return_link, terms).await?;
+    let user = Some(convert::user(&api.app, &user));
+    let (link, secret_already_shown) = convert::returned(&api.app, returned);
+    Ok(proto::CreateUserResponse { user, link, secret_already_shown })
+}
+
+pub(super) async fn send_password_reset(
+    api: &Api,
+    caller: Caller,
+    mut request: proto::SendPasswordResetRequest,
+) -> Result<proto::SendPasswordResetResponse, Error> {
+    let operator = api.app.operator(&caller)?;
+    let mut fields = Fields::default();
+    let id = std::mem::take(&mut request.request_id);
+    let terms = fields.terms(&caller, "SendPasswordReset", &id, &request, request.validate_only);
+    let user = fields.user(&request.user);
+    let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
+    let Linked { user, returned } = api.app.send_password_reset(operator, user, request.return_link, terms).await?;
+    let user = Some(convert::user(&api.app, &user));
+    let (link, secret_already_shown) = convert::returned(&api.app, returned);
+    Ok(proto::SendPasswordResetResponse { user, link, secret_already_shown })
+}
+
+pub(super) async fn deactivate(
+    api: &Api,
+    caller: Caller,
+    mut request: proto::DeactivateUserRequest,
+) -> Result<proto::DeactivateUserResponse, Error> {
+    let operator = api.app.operator(&caller)?;
+    let mut fields = Fields::default();
+    let id = std::mem::take(&mut request.request_id);
+    let terms = fields.terms(&caller, "DeactivateUser", &id, &request, request.validate_only);
+    let user = fields.user(&request.user);
+    let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
+    let (user, taken) = api.app.deactivate_user(operator, user, request.leave_without_admin, terms).await?;
+    let user = Some(convert::user(&api.app, &user));
+    let effects = convert::losses(&api.app, &taken);
+    Ok(proto::DeactivateUserResponse { user, effects, accounts_without_admin: taken.left_without_admin })
+}
+
+pub(super) async fn reactivate(
+    api: &Api,
+    caller: Caller,
+    mut request: proto::ReactivateUserRequest,
+) -> Result<proto::ReactivateUserResponse, Error> {
+    let operator = api.app.operator(&caller)?;
+    let mut fields = Fields::default();
+    let id = std::mem::take(&mut request.request_id);
+    let terms = fields.terms(&caller, "ReactivateUser", &id, &request, request.validate_only);
+    let user = fields.user(&request.user);
+    let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
+    let user = api.app.reactivate_user(operator, user, terms).await?;
+    Ok(proto::ReactivateUserResponse { user: Some(convert::user(&api.app, &user)) })
+}
+
+pub(super) async fn delete(
+    api: &Api,
+    caller: Caller,
+    mut request: proto::DeleteUserRequest,
+) -> Result<proto::DeleteUserResponse, Error> {
+    let operator = api.app.operator(&caller)?;
+    let mut fields = Fields::default();
+    let id = std::mem::take(&mut request.request_id);
+    let terms = fields.terms(&caller, "DeleteUser", &id, &request, request.validate_only);
+    let user = fields.user(&request.user);
+    let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
+    let taken = api.app.delete_user(operator, user, request.leave_without_admin, terms).await?;
+    let effects = convert::losses(&api.app, &taken);
+    Ok(proto::DeleteUserResponse { user: taken.user.to_string(), effects, accounts_without_admin: taken.left_without_admin })
+}
+
+pub(super) async fn revoke_sessions(
+    api: &Api,
+    caller: Caller,
+    mut request: proto::RevokeSessionsRequest,
+) -> Result<proto::RevokeSessionsResponse, Error> {
+    let operator = api.app.operator(&caller)?;
+    let mut fields = Fields::default();
+    let id = std::mem::take(&mut request.request_id);
+    let terms = fields.terms(&caller, "RevokeSessions", &id, &request, request.validate_only);
+    let user = fields.user(&request.user);
+    let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
+    let user = api.app.revoke_sessions(operator, user, terms).await?;
+    Ok(proto::RevokeSessionsResponse { user: Some(convert::user(&api.app, &user)) })
+}
