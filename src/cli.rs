@@ -1,89 +1,222 @@
 //! The command line: arguments to a subcommand.
+//!
+//! What operators do goes through the RPCs that everybody uses. `reach` finds the server: a running one through its operators' socket, and
+//! when none runs, the same services over the locked data, inside this process. `console` calls and pages, `screen` prints, and each noun
+//! has a file with its verbs and columns. A new verb is a variant with its request there, and its RPC a line in `calls`.
 
-use std::fmt::Write as _;
+mod account;
+mod calls;
+mod check;
+mod confirm;
+mod console;
+mod event;
+mod failure;
+mod invite;
+mod mail;
+mod manual;
+mod member;
+mod offline;
+mod reach;
+mod refusal;
+mod screen;
+mod send_test_mail;
+mod service;
+mod status;
+mod super_admin;
+mod words;
+
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-mod send_test_mail;
-
-use crate::app::{self, test_mail};
-use crate::config::{Config, ConfigError, Flags};
+use crate::app;
+use crate::config::{Config, Flags};
 use crate::serve::ServeError;
-use crate::server::{self, ServerError};
-pub use send_test_mail::SendTestMail;
+use crate::server;
 
-/// The user management service of Circonus Inside.
+use console::Console;
+pub use failure::Failure;
+use reach::Server;
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  done; of `status`: all is well; of `check`: allowed; of `events verify`: whole
+  1  refused or failed; of `status`: something needs attention; of `check`: denied; of `events verify`: broken
+  2  wrong arguments or configuration
+  3  what was named isn't there
+  4  the server can't be reached or is busy, or the data is in use: try again";
+
+/// The user management service of Circonus Inside, and the commands of those who run it.
 ///
-/// Settings come from flags, then the environment (`USER_MANAGEMENT_…`), then the file of --config, then defaults.
+/// Settings come from flags, then the environment (`USER_MANAGEMENT_…`), then the file of --config, then defaults. Commands go to the running
+/// server through its operators' socket; when none runs, they lock the data directory and work on the data themselves.
 #[derive(Debug, Parser)]
-#[command(name = "user-management", version)]
+#[command(name = "user-management", version, after_help = EXIT_STATUS)]
 pub struct Cli {
     /// What to do; serving, for want of it
     #[command(subcommand)]
-    pub command: Option<Command>,
+    command: Option<Command>,
     /// Settings that win over all others
     #[command(flatten)]
     pub flags: Flags,
 }
 
+impl Cli {
+    /// Whether the program is to serve.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        matches!(self.command, None | Some(Command::Serve))
+    }
+
+    /// Does what the command line says, serving apart.
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        match self.command.unwrap_or_default() {
+            Command::Serve => unreachable!("main serves"),
+            Command::CheckConfig => screen::print(&check_config(&self.flags)?),
+            Command::SendTestMail(mail) => screen::print(&mail.run(&self.flags)?),
+            Command::Completions(completions) => completions.print(),
+            Command::Man(pages) => pages.print(),
+            Command::Operate(operation) => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                let outcome = runtime.block_on(operate(operation, &self.flags));
+                runtime.shutdown_background();
+                return outcome;
+            }
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
 /// What the program can be told to do.
-#[derive(Clone, Debug, Default, Subcommand)]
-pub enum Command {
+#[derive(Debug, Default, Subcommand)]
+enum Command {
     /// Serve until SIGTERM or SIGINT; a second signal ends at once
     #[default]
     Serve,
     /// Print the effective configuration without its secrets, or all that is wrong with it
     CheckConfig,
     /// Send a mail by the configured way and print what the relay said
-    SendTestMail(SendTestMail),
+    SendTestMail(send_test_mail::SendTestMail),
+    /// What goes to a server.
+    #[command(flatten)]
+    Operate(Operation),
+    /// Print the completions of a shell
+    Completions(manual::Completions),
+    /// Print a manual page (roff), or write all of them
+    Man(manual::Pages),
 }
 
-/// Why the program ends without having done what it was told.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The configuration can't be taken.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// A file that the server needs can't be used.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// The service can't start, or went down.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-    /// A test mail didn't go.
-    #[error(transparent)]
-    TestMail(#[from] test_mail::TestMailError),
-    /// The host refuses what a process needs.
-    #[error("the process can't be set up")]
-    Process(#[from] std::io::Error),
+/// What operators do.
+#[derive(Debug, Subcommand)]
+enum Operation {
+    /// Say in one screen whether all is well
+    Status(status::Status),
+    /// Accounts: list, show, create, update
+    Account(Noun<account::Verb>),
+    /// Invitations: list, show, send, resend, withdraw
+    Invite(Noun<invite::Verb>),
+    /// Members of an account: list, show, move, change roles, remove
+    Member(Noun<member::Verb>),
+    /// Super-admins: grant, revoke
+    SuperAdmin(Noun<super_admin::Verb>),
+    /// Internal tools that call with a token or a certificate: list, create, revoke
+    Service(Noun<service::Verb>),
+    /// What was recorded: list, verify
+    Events(Noun<event::Verb>),
+    /// The mail queue: list, retry
+    Mail(Noun<mail::Verb>),
+    /// Say whether a user has a permission in an account, and why
+    Check(check::Check),
 }
 
-impl Failure {
-    /// 2 for what its caller has to change, as with wrong arguments, else 1.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if matches!(self, Self::Config(_)) { 2 } else { 1 })
+/// A noun with its verb.
+#[derive(Debug, Args)]
+struct Noun<V: Subcommand> {
+    #[command(subcommand)]
+    verb: V,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Args)]
+struct Manner {
+    /// Print JSON, one object a line: of `list` and `show` the object, of a change its RPC's whole answer
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// How much to list.
+#[derive(Clone, Copy, Debug, Args)]
+struct Paging {
+    /// Stop after so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+/// Whether to do it.
+#[derive(Clone, Copy, Debug, Args)]
+struct Rehearsal {
+    /// Judge everything and say what would happen, but change nothing and send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What was seen of the thing before.
+#[derive(Clone, Debug, Args)]
+struct Seen {
+    /// Only if its etag is still this one, which `show` told
+    #[arg(long, default_value = "", hide_default_value = true)]
+    etag: String,
+}
+
+async fn operate(operation: Operation, flags: &Flags) -> Result<ExitCode, Failure> {
+    if flags.edition.is_some() || !flags.listen.is_empty() {
+        return Err(Failure::Usage("--edition and --listen are for serving"));
+    }
+    if let Operation::Status(status) = operation {
+        return status.run(Server::running(flags).await?).await;
+    }
+    let server = Server::find(flags).await?;
+    let mut console = Console::new(server, operation.manner().json);
+    let outcome = operation.run(&mut console).await;
+    console.close().await;
+    outcome
+}
+
+impl Operation {
+    const fn manner(&self) -> Manner {
+        match self {
+            Self::Status(status) => status.manner,
+            Self::Account(noun) => noun.manner,
+            Self::Invite(noun) => noun.manner,
+            Self::Member(noun) => noun.manner,
+            Self::SuperAdmin(noun) => noun.manner,
+            Self::Service(noun) => noun.manner,
+            Self::Events(noun) => noun.manner,
+            Self::Mail(noun) => noun.manner,
+            Self::Check(check) => check.manner,
+        }
     }
 
-    /// What standard error is told: one line for each problem, with its causes behind it.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        if let Self::Config(ConfigError(violations)) = self {
-            return violations.clone();
+    async fn run(self, console: &mut Console) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Status(_) => unreachable!("is asked of a running server"),
+            Self::Account(noun) => noun.verb.run(console).await?,
+            Self::Invite(noun) => noun.verb.run(console).await?,
+            Self::Member(noun) => noun.verb.run(console).await?,
+            Self::SuperAdmin(noun) => noun.verb.run(console).await?,
+            Self::Service(noun) => noun.verb.run(console).await?,
+            Self::Events(noun) => return noun.verb.run(console).await,
+            Self::Mail(noun) => noun.verb.run(console).await?,
+            Self::Check(check) => return check.run(console).await,
         }
-        let mut line = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let _ = write!(line, ": {error}");
-            cause = error.source();
-        }
-        vec![line.replace('\n', " ")]
+        Ok(ExitCode::SUCCESS)
     }
 }
 
 /// Reads the configuration and the files that it names, and tells what counts.
-pub fn check_config(flags: &Flags) -> Result<String, Failure> {
+fn check_config(flags: &Flags) -> Result<String, Failure> {
     let (config, explanation) = Config::explain(flags, std::env::vars_os())?;
     server::check(&config)?;
     app::check_mail(&config).map_err(ServeError::from)?;
@@ -99,19 +232,10 @@ mod tests {
     fn the_command_line_is_sound_and_serves_by_default() {
         Cli::command().debug_assert();
         let cli = Cli::parse_from(["user-management", "--listen", "127.0.0.1:1", "--listen", "[::1]:2", "--edition", "saas"]);
-        assert!(cli.command.is_none());
+        assert!(cli.serves());
         assert_eq!(cli.flags.listen.len(), 2);
         let cli = Cli::parse_from(["user-management", "check-config", "--data-dir", "d"]);
         assert!(matches!(cli.command, Some(Command::CheckConfig)));
         assert_eq!(cli.flags.data_dir, Some("d".into()));
-    }
-
-    #[test]
-    fn a_failure_is_one_line_with_its_causes_and_a_bad_configuration_one_for_each_problem() {
-        let address = "127.0.0.1:1".parse().unwrap();
-        let failure = Failure::from(ServerError::Listen(address, std::io::ErrorKind::PermissionDenied.into()));
-        assert_eq!(failure.lines(), ["can't listen on 127.0.0.1:1: permission denied"]);
-        let failure = Failure::from(ConfigError(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(failure.lines(), ["a", "b"]);
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! | room | what it owns |
 //! | --- | --- |
-//! | `main`, [`cli`], [`config`], [`logging`] | arguments, file and environment become one validated value; problems become one line each |
+//! | `main`, [`config`], [`logging`] | arguments, file and environment become one validated value; problems become one line each |
+//! | [`cli`] | the operators' commands: calls to the running server, else to the same services over the locked data |
 //! | [`serve`] | the whole service as a value: `bind`, then `run`; `main` and the tests use the same two calls |
 //! | [`server`] | listeners, one acceptor, a runtime for each core, TLS, health, the shutdown that always ends |
 //! | [`api`] | gRPC: extracts credentials, parses, answers; the one table from errors to statuses |
@@ -18,7 +19,7 @@
 //! | [`mail`] | letters, templates, the ways they leave |
 //! | [`domain`] | the rules, without I/O: addresses, the policy, invitation states, the event layout, tokens, time |
 //!
-//! Arrows run one way: `api → app → {store, directory, mail} → domain`. The store knows nothing of the directory: it is started with an
+//! Arrows run one way: `cli → api → app → {store, directory, mail} → domain`. The store knows nothing of the directory: it is started with an
 //! `on_commit` that [`app::App::open`] wires. `app` never sees a message of the contract; `domain` never waits.
 //!
 //! # One request, walked through

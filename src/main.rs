@@ -1,11 +1,12 @@
 //! The program: arguments, logging, signals; all else is the library's.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use user_management::cli::{self, Cli, Command, Failure};
+use user_management::cli::{Cli, Failure};
 use user_management::config::mail::MailTransport;
 use user_management::config::{Config, Flags};
 use user_management::domain::clock::Clock;
@@ -13,17 +14,15 @@ use user_management::logging;
 use user_management::serve::Service;
 
 fn main() -> ExitCode {
-    let Cli { command, flags } = Cli::parse();
-    let outcome = match command.unwrap_or_default() {
-        Command::Serve => start(&flags),
-        Command::CheckConfig => cli::check_config(&flags).map(|explanation| print!("{explanation}")),
-        Command::SendTestMail(mail) => mail.run(&flags).map(|reply| print!("{reply}")),
-    };
-    let Err(failure) = outcome else { return ExitCode::SUCCESS };
-    for line in failure.lines() {
-        eprintln!("user-management: {line}");
-    }
-    failure.exit_code()
+    let cli = Cli::parse();
+    let outcome = if cli.serves() { start(&cli.flags).map(|()| ExitCode::SUCCESS) } else { cli.run() };
+    outcome.unwrap_or_else(|failure| {
+        for line in failure.lines() {
+            // that nobody listens is no reason to panic
+            let _ = writeln!(std::io::stderr(), "user-management: {line}");
+        }
+        failure.exit_code()
+    })
 }
 
 fn start(flags: &Flags) -> Result<(), Failure> {

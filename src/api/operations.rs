@@ -119,6 +119,15 @@ impl Operations for Api {
         .await
     }
 
+    async fn verify_events(&self, request: Request<proto::VerifyEventsRequest>) -> Answer<proto::VerifyEventsResponse> {
+        self.answer(request, |caller, _| async move {
+            let reader = self.app.operations_reader(&caller)?;
+            let found = self.app.verify_events(&reader).await?;
+            Ok(proto::VerifyEventsResponse { events: found.events, first_broken: found.first_broken.unwrap_or(0) })
+        })
+        .await
+    }
+
     async fn list_mail(&self, request: Request<proto::ListMailRequest>) -> Answer<proto::ListMailResponse> {
         self.answer(request, |caller, request| async move {
             let reader = self.app.operations_reader(&caller)?;

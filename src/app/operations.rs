@@ -107,7 +107,7 @@ impl App {
     /// Walks all of history and says whether it is whole.
     ///
     /// A history without its end is whole by itself, so its length is held against what was published since the start.
-    pub async fn verify_events(&self) -> Result<Whole, Error> {
+    pub async fn verify_events(&self, _reader: &Reader) -> Result<Whole, Error> {
         let published = self.directory.view().seq();
         let found = events::verify(&mut *self.store.read().await?).await?;
         let shortened = found.first_broken.is_none() && found.events < published;

@@ -10,7 +10,7 @@ use crate::domain::email::Email;
 
 /// What to send.
 #[derive(Clone, Debug, Args)]
-pub struct SendTestMail {
+pub(super) struct SendTestMail {
     /// Where the mail goes
     #[arg(value_parser = Email::parse)]
     address: Email,
@@ -18,7 +18,7 @@ pub struct SendTestMail {
 
 impl SendTestMail {
     /// Sends the mail; answers what the relay said. The server may run or not: nothing but the configuration is shared with it.
-    pub fn run(&self, flags: &Flags) -> Result<String, Failure> {
+    pub(super) fn run(&self, flags: &Flags) -> Result<String, Failure> {
         let config = Config::load(flags, std::env::vars_os())?;
         // an error means that there is a provider, and it can only be the same
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -15,6 +15,7 @@ const FILE_VARIABLE: &str = "USER_MANAGEMENT_CONFIG";
 
 /// What the command line says.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
 pub struct Flags {
     /// The configuration file (TOML); without one, defaults, environment and flags count
     #[arg(long, value_name = "FILE", global = true)]
@@ -25,6 +26,9 @@ pub struct Flags {
     /// Where the database, sockets and keys live
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
+    /// The operators' socket: where to serve it, or the one running server that a command is for
+    #[arg(long, value_name = "PATH", global = true)]
+    pub socket: Option<PathBuf>,
     /// An address to listen on; may be given several times
     #[arg(long, value_name = "ADDR", global = true)]
     pub listen: Vec<SocketAddr>,
@@ -57,10 +61,11 @@ fn add_flags(settings: &mut Settings, flags: &Flags) {
     if let Some(edition) = flags.edition {
         settings.set("edition".to_owned(), Raw::Text(edition.as_str().to_owned()), "flag --edition".to_owned());
     }
-    if let Some(directory) = &flags.data_dir {
-        match directory.to_str() {
-            Some(text) => settings.set("data_dir".to_owned(), Raw::Text(text.to_owned()), "flag --data-dir".to_owned()),
-            None => settings.fault("data_dir (flag --data-dir): must be UTF-8".to_owned()),
+    for (key, flag, path) in [("data_dir", "--data-dir", &flags.data_dir), ("grpc.socket", "--socket", &flags.socket)] {
+        match path.as_ref().map(|path| path.to_str()) {
+            Some(Some(text)) => settings.set(key.to_owned(), Raw::Text(text.to_owned()), format!("flag {flag}")),
+            Some(None) => settings.fault(format!("{key} (flag {flag}): must be UTF-8")),
+            None => {}
         }
     }
     if !flags.listen.is_empty() {

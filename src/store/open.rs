@@ -39,6 +39,9 @@ pub enum OpenError {
     Migration(PathBuf, #[source] sqlx::migrate::MigrateError),
 }
 
+/// The name of the database file.
+const DATABASE: &str = "user-management.db";
+
 /// The data directory, held alone until dropped.
 #[derive(Debug)]
 pub struct DataDir {
@@ -85,6 +88,12 @@ impl DataDir {
         }
     }
 
+    /// Whether a server ever kept data there, without making anything. Where that can't be found out, taking the lock says why.
+    #[must_use]
+    pub fn holds_data(path: &Path) -> bool {
+        path.join(DATABASE).try_exists().unwrap_or(true)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -94,7 +103,7 @@ impl DataDir {
     /// The database file in it.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.path.join("user-management.db")
+        self.path.join(DATABASE)
     }
 }
 

@@ -1,11 +1,14 @@
-"""The program as a new operator meets it: the sample configuration, what it says of mistakes, and how it ends.
+"""The program as a new operator meets it: the sample configuration, what it says of mistakes, how it ends, and its commands.
 
 Runs the release build, or USER_MANAGEMENT_BIN.
 """
 
+import json
 import os
 import pathlib
+import pty
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -193,6 +196,79 @@ def running(steps, directory):
             pass
 
 
+def at_a_terminal(directory, answer, *arguments):
+    """Runs the program where a person could answer its question, and answers so; returns its status and what the terminal showed."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen([program(), *arguments], cwd=directory, env=environment(), stdin=its, stdout=its, stderr=its)
+    os.close(its)
+    shown = b""
+    while b"[y/N] " not in shown:
+        shown += os.read(ours, 4096)
+    os.write(ours, answer.encode() + b"\n")
+    try:
+        while more := os.read(ours, 4096):
+            shown += more
+    except OSError:
+        # so a terminal ends whose other end is closed
+        pass
+    os.close(ours)
+    return process.wait(PATIENCE), shown.decode()
+
+
+def closed_to_others(directory):
+    """Runs a command as somebody who may not use the socket, from a place where they may run the program."""
+    copy = directory / "program"
+    shutil.copy(program(), copy)
+    for passed_through in (directory, directory.parent):
+        passed_through.chmod(0o711)
+    if os.geteuid() != 0:
+        (directory / "user-management-data/grpc.sock").chmod(0)
+    done = subprocess.run(
+        [copy, "account", "list"],
+        cwd=directory, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE,
+        **({"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}),
+    )  # fmt: skip
+    return done.returncode, done.stdout.splitlines(), done.stderr.splitlines()
+
+
+def operating(steps, directory):
+    directory.mkdir()
+    with steps("without a server and without data, a command makes nothing"):
+        code, _, errors = run(directory, "account", "create", "acme")
+        expect(code == 4 and "holds no data yet" in errors[0], f"{code} {errors}")
+        expect(not list(directory.iterdir()), "it made something")
+    with steps("commands go to the running server, in words for people and in JSON for scripts"):
+        with Server(directory, "--listen", "127.0.0.1:0"):
+            expect(run(directory, "account", "create", "acme", "--display-name", "Acme")[0] == 0, "not created")
+            code, said, errors = run(directory, "account", "list")
+            expect((code, errors, said[0].split()[:2]) == (0, [], ["ACCOUNT", "DISPLAY"]), f"{code} {said} {errors}")
+            code, said, _ = run(directory, "invite", "send", "acme", "ann@acme.test", "--privilege", "admin", "--json")
+            invitation = json.loads(said[0])["invitation"]
+            expect(invitation["privilege"] == "PRIVILEGE_ADMIN", f"{said}")
+            code, said, _ = run(directory, "status")
+            expect((code, said[-1]) == (0, "all is well"), f"{code} {said}")
+
+            withdraw = ["invite", "withdraw", "acme", invitation["id"]]
+            code, _, errors = run(directory, *withdraw)
+            expect(code == 1 and "Say --yes" in errors[0], f"{code} {errors}")
+            code, shown = at_a_terminal(directory, "", *withdraw)
+            expect(code == 1 and "nothing was changed" in shown, f"{code} {shown}")
+            code, shown = at_a_terminal(directory, "yes", *withdraw)
+            expect(code == 0 and "withdrawn" in shown, f"{code} {shown}")
+
+            shell = f"'{program()}' events list --json | head -n 1"
+            piped = subprocess.run(["bash", "-o", "pipefail", "-c", shell], cwd=directory, env=environment(), capture_output=True, text=True)
+            expect((piped.returncode, piped.stderr) == (0, ""), f"{piped}")
+            expect(json.loads(piped.stdout)["kind"] == "EVENT_KIND_INVITATION_WITHDRAWN", f"{piped}")
+            code, said, errors = closed_to_others(directory)
+            expect((code, said) == (1, []) and "is closed to uid" in errors[0], f"{code} {said} {errors}")
+    with steps("when the server has ended, the same commands work on its data"):
+        code, said, errors = run(directory, "account", "show", "acme", "--json")
+        expect((code, json.loads(said[0])["name"]) == (0, "acme"), f"{code} {said}")
+        expect(errors[0].startswith("user-management: no server runs, so this worked on"), f"{errors}")
+        expect(run(directory, "status")[0] == 4, "a server that doesn't run isn't well")
+
+
 def main():
     steps = Steps()
     with tempfile.TemporaryDirectory() as directory:
@@ -200,6 +276,7 @@ def main():
         the_sample(steps, directory)
         mistakes(steps, directory)
         running(steps, directory)
+        operating(steps, directory / "operators")
     steps.end()
 
 

@@ -128,6 +128,11 @@ impl Client {
         events
     }
 
+    /// What a walk over all of history finds.
+    pub(crate) async fn verified(&mut self) -> proto::VerifyEventsResponse {
+        self.operations.verify_events(proto::VerifyEventsRequest {}).await.expect("read").into_inner()
+    }
+
     /// The number of the last event.
     pub(crate) async fn last_event(&mut self) -> u64 {
         let request = proto::ListEventsRequest { page_size: 1, ..Default::default() };

@@ -158,8 +158,8 @@ async fn whole() -> Site {
     site.account(ACME).await;
     let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
     site.bearer(&ann.token).await.invite("bob@acme.test", Privilege::Normal, &[]).await.expect("invited");
-    let found = site.app().verify_events().await.expect("read");
-    assert_eq!((found.events, found.first_broken), (site.operator().await.last_event().await, None));
+    let found = site.operator().await.verified().await;
+    assert_eq!((found.events, found.first_broken), (site.operator().await.last_event().await, 0));
     site
 }
 
@@ -184,8 +184,8 @@ async fn whatever_is_changed_in_history_is_found_where_it_is() {
     for (edit, broken) in edits {
         let site = whole().await;
         site.underneath(edit).await;
-        let found = site.app().verify_events().await.expect("read");
-        assert_eq!(found.first_broken, Some(broken), "{edit}");
+        let found = site.operator().await.verified().await;
+        assert_eq!(found.first_broken, broken, "{edit}");
     }
 }
 
@@ -193,7 +193,7 @@ async fn whatever_is_changed_in_history_is_found_where_it_is() {
 async fn what_was_forgotten_of_a_person_leaves_history_whole() {
     let site = whole().await;
     site.underneath("delete from personal_values where value = 'bob@acme.test'").await;
-    assert_eq!(site.app().verify_events().await.expect("read").first_broken, None);
+    assert_eq!(site.operator().await.verified().await.first_broken, 0);
     let last = site.operator().await.last_event().await;
     let told = site.operator().await.events_after(last - 1).await;
     assert_eq!((told[0].kind(), told[0].email.as_str()), (EventKind::InvitationCreated, ""));
@@ -211,5 +211,5 @@ async fn history_stays_whole_over_restarts_and_a_clock_that_goes_back() {
     let events = operator.events_after(0).await;
     let times: Vec<_> = events.iter().map(|event| event.time.expect("a time").seconds).collect();
     assert!(times.is_sorted(), "{times:?}");
-    assert_eq!(site.app().verify_events().await.expect("read").first_broken, None);
+    assert_eq!(site.operator().await.verified().await.first_broken, 0);
 }

@@ -16,6 +16,7 @@ mod logins;
 mod mailbox;
 mod matrix;
 mod members;
+mod operators;
 mod queries;
 mod races;
 mod reasons;

@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 69] = [
+pub(super) const ROWS: [(&str, &str); 70] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -74,6 +74,7 @@ pub(super) const ROWS: [(&str, &str); 69] = [
     ("RevokeService", "that isn't there"),
     ("ListEvents", "of acme"),
     ("ListEvents", "of all accounts"),
+    ("VerifyEvents", ""),
     ("ListMail", ""),
     ("RetryMail", ""),
     ("SetSuperAdmin", ""),
@@ -99,7 +100,7 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
         "RequestPasswordReset" | "ResetPassword" | "UpdateMe" | "ChangePassword" | "ChangeEmail" => of_logins(stage, row).await,
         "AcceptInvitation" | "IgnoreInvitation" | "LeaveAccount" => of_answers(stage, caller, row).await,
         // requests without fields
-        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" => Vec::new(),
+        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" => Vec::new(),
         _ => of_operations(stage, row).await,
     }
 }

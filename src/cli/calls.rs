@@ -1,0 +1,145 @@
+//! The RPCs that the command line calls.
+
+use prost::Message;
+
+use crate::proto;
+
+/// The package of the contract.
+pub(super) const PACKAGE: &str = "circonus.usermanagement.v1";
+
+/// A message with its name in the contract.
+pub(super) trait Named: Message + Default {
+    /// Without the package.
+    const NAME: &'static str;
+}
+
+/// A request, which stands for its RPC.
+pub(super) trait Call: Named + Clone + 'static {
+    /// What comes back.
+    type Answer: Named + 'static;
+    /// The RPC.
+    const PATH: &'static str;
+}
+
+/// A request for one page of a list.
+pub(super) trait List: Call {
+    /// What is listed.
+    type Item: Named + 'static;
+    /// Turns to a page.
+    fn turn(&mut self, size: i32, token: String);
+    /// What a page holds, and the token of the one after it.
+    fn taken(answer: Self::Answer) -> (Vec<Self::Item>, String);
+}
+
+/// What the contract has to say of one RPC; a test holds it against the descriptors.
+#[cfg(test)]
+pub(super) struct Known {
+    path: &'static str,
+    request: &'static str,
+    answer: &'static str,
+}
+
+macro_rules! calls {
+    ($($service:ident { $($rpc:ident: $request:ident => $answer:ident $({ $items:ident: $item:ident })?),* $(,)? })*) => {
+        $($(
+            impl Named for proto::$request {
+                const NAME: &'static str = stringify!($request);
+            }
+
+            impl Named for proto::$answer {
+                const NAME: &'static str = stringify!($answer);
+            }
+
+            impl Call for proto::$request {
+                type Answer = proto::$answer;
+                const PATH: &'static str =
+                    concat!("/circonus.usermanagement.v1.", stringify!($service), "/", stringify!($rpc));
+            }
+
+            $(
+                impl List for proto::$request {
+                    type Item = proto::$item;
+
+                    fn turn(&mut self, size: i32, token: String) {
+                        (self.page_size, self.page_token) = (size, token);
+                    }
+
+                    fn taken(answer: Self::Answer) -> (Vec<Self::Item>, String) {
+                        (answer.$items, answer.next_page_token)
+                    }
+                }
+            )?
+        )*)*
+
+        #[cfg(test)]
+        const KNOWN: &[Known] = &[$($(
+            Known {
+                path: <proto::$request as Call>::PATH,
+                request: stringify!($request),
+                answer: stringify!($answer),
+            },
+        )*)*];
+    };
+}
+
+calls! {
+    UserManagement {
+        CreateAccount: CreateAccountRequest => CreateAccountResponse,
+        GetAccount: GetAccountRequest => GetAccountResponse,
+        ListAccounts: ListAccountsRequest => ListAccountsResponse { accounts: Account },
+        UpdateAccount: UpdateAccountRequest => UpdateAccountResponse,
+        InviteUser: InviteUserRequest => InviteUserResponse,
+        GetInvitation: GetInvitationRequest => GetInvitationResponse,
+        ListInvitations: ListInvitationsRequest => ListInvitationsResponse { invitations: Invitation },
+        ResendInvitation: ResendInvitationRequest => ResendInvitationResponse,
+        WithdrawInvitation: WithdrawInvitationRequest => WithdrawInvitationResponse,
+        GetMember: GetMemberRequest => GetMemberResponse,
+        ListMembers: ListMembersRequest => ListMembersResponse { members: Member },
+        ChangePrivilege: ChangePrivilegeRequest => ChangePrivilegeResponse,
+        AssignRoles: AssignRolesRequest => AssignRolesResponse,
+        RemoveMember: RemoveMemberRequest => RemoveMemberResponse,
+    }
+    Access {
+        CheckAccess: CheckAccessRequest => CheckAccessResponse,
+    }
+    Operations {
+        GetServerInfo: GetServerInfoRequest => GetServerInfoResponse,
+        CreateService: CreateServiceRequest => CreateServiceResponse,
+        ListServices: ListServicesRequest => ListServicesResponse { services: Service },
+        RevokeService: RevokeServiceRequest => RevokeServiceResponse,
+        ListEvents: ListEventsRequest => ListEventsResponse { events: Event },
+        VerifyEvents: VerifyEventsRequest => VerifyEventsResponse,
+        ListMail: ListMailRequest => ListMailResponse { mails: Mail },
+        RetryMail: RetryMailRequest => RetryMailResponse,
+        SetSuperAdmin: SetSuperAdminRequest => SetSuperAdminResponse,
+    }
+}
+
+macro_rules! named {
+    ($($message:ident),* $(,)?) => {$(
+        impl Named for proto::$message {
+            const NAME: &'static str = stringify!($message);
+        }
+    )*};
+}
+
+named! { Account, Event, Invitation, Mail, Member, Service, User }
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::DescriptorPool;
+
+    use super::*;
+
+    #[test]
+    fn every_call_is_an_rpc_of_the_contract() {
+        let pool = DescriptorPool::decode(proto::DESCRIPTORS).unwrap();
+        for known in KNOWN {
+            let (service, rpc) = known.path.trim_start_matches('/').split_once('/').unwrap();
+            let service = pool.get_service_by_name(service).unwrap();
+            let method = service.methods().find(|method| method.name() == rpc).unwrap_or_else(|| panic!("no {rpc}"));
+            assert_eq!((method.input().name(), method.output().name()), (known.request, known.answer));
+            assert_eq!(service.package_name(), PACKAGE);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Why the program ends without having done what it was told: what standard error says, and the exit code.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tonic::Status;
+
+use super::refusal;
+use crate::app::StartError;
+use crate::app::test_mail::TestMailError;
+use crate::config::ConfigError;
+use crate::serve::ServeError;
+use crate::server::ServerError;
+use crate::store::OpenError;
+
+/// Why the program ends without having done what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration can't be taken.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that the server needs can't be used.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The service can't start, or went down.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A test mail didn't go.
+    #[error(transparent)]
+    TestMail(#[from] TestMailError),
+    /// The host refuses what a process needs.
+    #[error("the process can't be set up")]
+    Process(#[from] std::io::Error),
+    /// Arguments that don't go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// No server answers on the socket.
+    #[error("no server answers on {}", .0.display())]
+    Unreachable(PathBuf, #[source] std::io::Error),
+    /// The socket is another user's.
+    #[error("the operators' socket {} is closed to uid {uid}: run this as root or as the user of the service", .path.display())]
+    SocketClosed {
+        /// The socket.
+        path: PathBuf,
+        /// Who tried.
+        uid: u32,
+    },
+    /// No server runs, and there is no data to work on.
+    #[error("no server answers on {}, and {} holds no data yet: start the server, or name its --socket or --data-dir", .socket.display(), .data_dir.display())]
+    NoData {
+        /// Where a server would be.
+        socket: PathBuf,
+        /// Where data would be.
+        data_dir: PathBuf,
+    },
+    /// The data of a server that doesn't run can't be opened.
+    #[error("no server runs, and this command can't do without one")]
+    Offline(#[source] StartError),
+    /// The server said no.
+    #[error("refused")]
+    Refused(Box<Status>),
+    /// Nothing came back in time.
+    #[error("the server didn't answer within {0} s")]
+    Silent(u64),
+    /// An answer that isn't what the contract says.
+    #[error("the server's answer can't be shown: {0}")]
+    Answer(String),
+    /// A service was made whose token nobody saw.
+    #[error("the service {0} was made, but the answer with its token was lost: revoke it and create another")]
+    TokenLost(String),
+    /// What can't be undone takes a yes, and there is nobody to ask.
+    #[error("{0} Say --yes if that is meant: there is no terminal to ask on")]
+    Unconfirmed(String),
+    /// The person at the terminal said no.
+    #[error("nothing was changed")]
+    Declined,
+    /// What was to be printed can't be written.
+    #[error("the output can't be written")]
+    Output(#[source] std::io::Error),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+impl Failure {
+    /// 2 for what its caller has to change, as with wrong arguments; 3 for what isn't there; 4 for what may work later; else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Config(_) | Self::Usage(_) => 2,
+            Self::Refused(status) => refusal::exit_code(status),
+            Self::Unreachable(..)
+            | Self::NoData { .. }
+            | Self::Silent(_)
+            | Self::Offline(StartError::Open(OpenError::InUse(_))) => 4,
+            // whoever reads has had enough
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => 0,
+            _ => 1,
+        })
+    }
+
+    /// What standard error is told: one line for each problem, with its causes behind it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Config(ConfigError(violations)) => violations.clone(),
+            Self::Refused(status) => refusal::lines(status),
+            Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => Vec::new(),
+            _ => {
+                let mut line = self.to_string();
+                let mut cause = self.source();
+                while let Some(error) = cause {
+                    let _ = write!(line, ": {error}");
+                    cause = error.source();
+                }
+                vec![line.replace('\n', " ")]
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_with_its_causes_and_a_bad_configuration_one_for_each_problem() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let failure = Failure::from(ServerError::Listen(address, ErrorKind::PermissionDenied.into()));
+        assert_eq!(failure.lines(), ["can't listen on 127.0.0.1:1: permission denied"]);
+        let failure = Failure::from(ConfigError(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(failure.lines(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,159 @@
+//! `invite`: offers of membership.
+
+use clap::Subcommand;
+
+use super::confirm::Confirmation;
+use super::console::Console;
+use super::screen::Column;
+use super::words::{InvitationState, Privilege, Role, request_id, time, word, words};
+use super::{Failure, Paging, Rehearsal, Seen};
+use crate::proto::{self, Invitation};
+
+/// What is done with invitations.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List an account's invitations, newest first; the unanswered ones, unless states are named
+    List {
+        /// The account
+        account: String,
+        /// Only in these states
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "STATE")]
+        state: Vec<InvitationState>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Show one invitation, with how its mail fares
+    Show {
+        /// The account
+        account: String,
+        /// Its id, inv_…
+        invitation: String,
+    },
+    /// Invite an address into an account
+    Send {
+        /// The account
+        account: String,
+        /// The address; only a person who has confirmed it can accept
+        email: String,
+        /// The column that the person will stand in
+        #[arg(long, value_enum)]
+        privilege: Privilege,
+        /// The roles that the person will hold
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE")]
+        roles: Vec<Role>,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Send an invitation again: a new link and a new lifetime; the old link ends
+    Resend {
+        /// The account
+        account: String,
+        /// Its id, inv_…
+        invitation: String,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Take back an unanswered invitation
+    Withdraw {
+        /// The account
+        account: String,
+        /// Its id, inv_…
+        invitation: String,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+const COLUMNS: &[Column<Invitation>] = &[
+    ("INVITATION", |invitation| invitation.id.clone()),
+    ("EMAIL", |invitation| invitation.email.clone()),
+    ("PRIVILEGE", |invitation| word::<proto::Privilege>(invitation.privilege)),
+    ("ROLES", |invitation| words::<proto::Role>(&invitation.roles)),
+    ("STATE", state),
+    ("MAIL", mail),
+    ("EXPIRES", |invitation| time(invitation.expire_time.as_ref())),
+];
+
+const MORE: &[Column<Invitation>] = &[
+    ("ACCOUNT", |invitation| invitation.account.clone()),
+    ("GRANTED BY", |invitation| invitation.granted_by.clone()),
+    ("CREATED", |invitation| time(invitation.create_time.as_ref())),
+    ("SENT", |invitation| time(invitation.sent_time.as_ref())),
+    ("MAILS", |invitation| invitation.send_count.to_string()),
+    ("NEXT TRY", |invitation| time(invitation.delivery.as_ref().and_then(|delivery| delivery.next_attempt_time.as_ref()))),
+    ("RELAY SAID", |invitation| invitation.delivery.as_ref().map(|delivery| delivery.last_reply.clone()).unwrap_or_default()),
+    ("OPENED", |invitation| time(invitation.first_opened_time.as_ref())),
+    ("ETAG", |invitation| invitation.etag.clone()),
+];
+
+const ALL: &[&[Column<Invitation>]] = &[COLUMNS, MORE];
+
+fn state(invitation: &Invitation) -> String {
+    let state = word::<proto::InvitationState>(invitation.state);
+    match word::<proto::HeldReason>(invitation.held_reason) {
+        held if held.is_empty() => state,
+        held => format!("{state}, held: {held}"),
+    }
+}
+
+fn mail(invitation: &Invitation) -> String {
+    invitation.delivery.as_ref().map(|delivery| word::<proto::DeliveryState>(delivery.state)).unwrap_or_default()
+}
+
+impl Verb {
+    pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        match self {
+            Self::List { account, state, paging } => {
+                let states = state.into_iter().map(Into::into).collect();
+                console.list(proto::ListInvitationsRequest { account, states, ..Default::default() }, paging, COLUMNS).await
+            }
+            Self::Show { account, invitation } => {
+                let answer = console.call(proto::GetInvitationRequest { account, invitation }).await?;
+                console.show(answer.invitation.as_ref(), ALL)
+            }
+            Self::Send { account, email, privilege, roles, rehearsal } => {
+                let request = proto::InviteUserRequest {
+                    account,
+                    email,
+                    privilege: privilege.into(),
+                    roles: roles.into_iter().map(Into::into).collect(),
+                    request_id: request_id(),
+                    validate_only: rehearsal.dry_run,
+                    ..Default::default()
+                };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
+            }
+            Self::Resend { account, invitation, seen, rehearsal } => {
+                let request = proto::ResendInvitationRequest {
+                    account,
+                    invitation,
+                    etag: seen.etag,
+                    request_id: request_id(),
+                    validate_only: rehearsal.dry_run,
+                    ..Default::default()
+                };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
+            }
+            Self::Withdraw { account, invitation, seen, rehearsal, confirmation } => {
+                confirmation.ask(rehearsal.dry_run, &format!("Withdraw the invitation {invitation} into {account}?"))?;
+                let request = proto::WithdrawInvitationRequest {
+                    account,
+                    invitation,
+                    etag: seen.etag,
+                    request_id: request_id(),
+                    validate_only: rehearsal.dry_run,
+                };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
+            }
+        }
+    }
+}

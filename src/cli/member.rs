@@ -1,0 +1,155 @@
+//! `member`: people in an account.
+
+use clap::Subcommand;
+
+use super::confirm::Confirmation;
+use super::console::Console;
+use super::screen::Column;
+use super::words::{Privilege, Role, request_id, time, word, words};
+use super::{Failure, Paging, Rehearsal, Seen};
+use crate::proto::{self, Member};
+
+/// What is done with members.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List an account's members in the order they joined
+    List {
+        /// The account
+        account: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Show one member, with what they may do
+    Show {
+        /// The account
+        account: String,
+        /// The member's id, usr_…, or address
+        user: String,
+    },
+    /// Move a member to a column; their roles are cleared, so that they have exactly what the column says
+    Move {
+        /// The account
+        account: String,
+        /// The member's id, usr_…, or address
+        user: String,
+        /// The column
+        #[arg(value_enum)]
+        privilege: Privilege,
+        /// Keep the roles
+        #[arg(long)]
+        keep_roles: bool,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Replace a member's roles
+    #[command(group = clap::ArgGroup::new("set").required(true).args(["roles", "none"]))]
+    Roles {
+        /// The account
+        account: String,
+        /// The member's id, usr_…, or address
+        user: String,
+        /// The whole new set
+        #[arg(value_enum, value_delimiter = ',', value_name = "ROLE")]
+        roles: Vec<Role>,
+        /// Take all roles away
+        #[arg(long)]
+        none: bool,
+        /// Allow a set that gives permissions which none of its roles opens
+        #[arg(long)]
+        allow_widening: bool,
+        /// Clear roles too that sleep in the server's edition
+        #[arg(long)]
+        clear_dormant: bool,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// End a membership at once; the person and their other accounts are untouched
+    Remove {
+        /// The account
+        account: String,
+        /// The member's id, usr_…, or address
+        user: String,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+const COLUMNS: &[Column<Member>] = &[
+    ("USER", |member| member.user.clone()),
+    ("EMAIL", |member| member.email.clone()),
+    ("NAME", |member| member.display_name.clone()),
+    ("PRIVILEGE", |member| word::<proto::Privilege>(member.privilege)),
+    ("ROLES", |member| words::<proto::Role>(&member.roles)),
+    ("STATE", |member| if member.active { "active" } else { "deactivated" }.to_owned()),
+    ("JOINED", |member| time(member.join_time.as_ref())),
+];
+
+const MORE: &[Column<Member>] = &[
+    ("ACCOUNT", |member| member.account.clone()),
+    ("DORMANT ROLES", |member| words::<proto::Role>(&member.dormant_roles)),
+    ("PERMISSIONS", |member| words::<proto::Permission>(&member.permissions)),
+    ("ETAG", |member| member.etag.clone()),
+];
+
+const ALL: &[&[Column<Member>]] = &[COLUMNS, MORE];
+
+impl Verb {
+    pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        match self {
+            Self::List { account, paging } => {
+                console.list(proto::ListMembersRequest { account, ..Default::default() }, paging, COLUMNS).await
+            }
+            Self::Show { account, user } => {
+                let answer = console.call(proto::GetMemberRequest { account, user }).await?;
+                console.show(answer.member.as_ref(), ALL)
+            }
+            Self::Move { account, user, privilege, keep_roles, seen, rehearsal } => {
+                let request = proto::ChangePrivilegeRequest {
+                    account,
+                    user,
+                    privilege: privilege.into(),
+                    keep_roles,
+                    etag: seen.etag,
+                    request_id: request_id(),
+                    validate_only: rehearsal.dry_run,
+                };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.member.as_ref(), ALL, &answer.effects, rehearsal)
+            }
+            Self::Roles { account, user, roles, none: _, allow_widening, clear_dormant, seen, rehearsal } => {
+                let request = proto::AssignRolesRequest {
+                    account,
+                    user,
+                    roles: roles.into_iter().map(Into::into).collect(),
+                    allow_widening,
+                    clear_dormant,
+                    etag: seen.etag,
+                    request_id: request_id(),
+                    validate_only: rehearsal.dry_run,
+                };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.member.as_ref(), ALL, &answer.effects, rehearsal)
+            }
+            Self::Remove { account, user, seen, rehearsal, confirmation } => {
+                confirmation.ask(rehearsal.dry_run, &format!("Remove {user} from {account}?"))?;
+                let request = proto::RemoveMemberRequest {
+                    account,
+                    user,
+                    etag: seen.etag,
+                    request_id: request_id(),
+                    validate_only: rehearsal.dry_run,
+                };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.member.as_ref(), &[COLUMNS], &answer.effects, rehearsal)
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A server's no, in the words of the command line: the reason, the message, and what to do when there is something.
+
+use std::error::Error as _;
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::domain::error::chain;
+
+/// 3 for what isn't there, 4 for what may work later, else 1.
+pub(super) fn exit_code(status: &Status) -> u8 {
+    match status.code() {
+        Code::NotFound => 3,
+        Code::Unavailable | Code::DeadlineExceeded => 4,
+        _ if is_lost(status) || status.get_details_retry_info().is_some() => 4,
+        _ => 1,
+    }
+}
+
+/// Whether the connection went before an answer came: every refusal of the server says why in its details.
+pub(super) fn is_lost(status: &Status) -> bool {
+    status.details().is_empty()
+}
+
+/// One line, or one for each field that can't be taken.
+pub(super) fn lines(status: &Status) -> Vec<String> {
+    if is_lost(status) {
+        let causes = status.source().map(|cause| format!(": {}", chain(cause))).unwrap_or_default();
+        return vec![one_line(&format!("the connection to the server was lost: {}{causes}", status.message()))];
+    }
+    let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
+    if !violations.is_empty() {
+        return violations.iter().map(|wrong| one_line(&format!("{}: {}", wrong.field, wrong.description))).collect();
+    }
+    let Some(info) = status.get_details_error_info() else { return vec![one_line(status.message())] };
+    let advice = match info.reason.as_str() {
+        "INTERNAL" => {
+            let trace = info.metadata.get("trace_id").map_or("", String::as_str);
+            format!("; the server's log has more under the trace id {trace}")
+        }
+        reason => advice(reason),
+    };
+    vec![one_line(&format!("{}: {}{advice}", info.reason, status.message()))]
+}
+
+/// What to do, where the message alone doesn't say it in the words of the command line.
+fn advice(reason: &str) -> String {
+    match reason {
+        "CREDENTIALS_MISSING" | "OPERATOR_REQUIRED" => {
+            let uid = rustix::process::geteuid().as_raw();
+            format!("; uid {uid} is no operator here: run this as root or the service's user, or add it to grpc.operator_uids")
+        }
+        "ACCOUNT_NOT_FOUND" => "; `account list` shows all".to_owned(),
+        "ACCOUNT_EXISTS" => "; names are never used again".to_owned(),
+        "INVITATION_EXISTS" => "; `invite resend` sends it again".to_owned(),
+        "MEMBER_EXISTS" => "; `member move` and `member roles` change what they may".to_owned(),
+        "ROLES_WIDEN" => " (--allow-widening)".to_owned(),
+        "ETAG_MISMATCH" => "; look at it again".to_owned(),
+        "BUSY" | "DRAINING" | "STORAGE_UNAVAILABLE" => "; try again".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    fn refused(code: Code, reason: &str, message: &str) -> Status {
+        let trace = HashMap::from([("trace_id".to_owned(), "abc".to_owned())]);
+        Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, "usermanagement.circonus", trace))
+    }
+
+    #[test]
+    fn a_refusal_says_its_reason_and_what_to_do() {
+        let status = refused(Code::AlreadyExists, "INVITATION_EXISTS", "the address has a pending invitation, inv_1");
+        assert_eq!(
+            lines(&status),
+            ["INVITATION_EXISTS: the address has a pending invitation, inv_1; `invite resend` sends it again"]
+        );
+        assert_eq!(exit_code(&status), 1);
+        let status = refused(Code::Internal, "INTERNAL", "a fault of the server");
+        assert_eq!(lines(&status), ["INTERNAL: a fault of the server; the server's log has more under the trace id abc"]);
+    }
+
+    #[test]
+    fn every_wrong_field_has_a_line() {
+        let mut details = ErrorDetails::with_error_info("FIELDS_INVALID", "usermanagement.circonus", HashMap::new());
+        details.add_bad_request_violation("email", "must be an address").add_bad_request_violation("name", "must\nbe short");
+        let status = Status::with_error_details(Code::InvalidArgument, "two fields", details);
+        assert_eq!(lines(&status), ["email: must be an address", "name: must be short"]);
+        assert_eq!(exit_code(&status), 1);
+    }
+
+    #[test]
+    fn exit_codes_tell_what_is_not_there_and_what_may_work_later() {
+        assert_eq!(exit_code(&refused(Code::NotFound, "ACCOUNT_NOT_FOUND", "")), 3);
+        assert_eq!(exit_code(&refused(Code::Unavailable, "BUSY", "")), 4);
+        assert_eq!(exit_code(&Status::unknown("connection reset")), 4);
+        assert_eq!(lines(&Status::unknown("connection reset")), ["the connection to the server was lost: connection reset"]);
+    }
+}

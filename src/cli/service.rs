@@ -1,0 +1,91 @@
+//! `service`: internal tools that call with a token or a client certificate.
+
+use clap::Subcommand;
+
+use super::confirm::Confirmation;
+use super::console::Console;
+use super::screen::{Column, note};
+use super::words::{request_id, time};
+use super::{Failure, Paging, Rehearsal};
+use crate::proto::{self, Service};
+
+const SCOPES: [&str; 6] = ["users.read", "users.write", "users.act_as", "access.check", "access.watch", "operations.read"];
+
+/// What is done with services.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List all services in the order they were created, revoked ones too
+    List(Paging),
+    /// Create a service; its token is shown this once, alone on standard output
+    Create {
+        /// Its name: 2 to 63 of a-z, 0-9 and -
+        name: String,
+        /// What it may do
+        #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPE",
+              value_parser = clap::builder::PossibleValuesParser::new(SCOPES))]
+        scopes: Vec<String>,
+        /// Bind it to one account
+        #[arg(long, default_value = "", hide_default_value = true)]
+        account: String,
+        /// When it stops counting, such as 2030-01-31T00:00:00Z; never, for want of it
+        #[arg(long, value_name = "TIME")]
+        expires: Option<jiff::Timestamp>,
+        /// The SAN (URI or DNS name) of the client certificate that it calls with, instead of a token
+        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+        certificate_name: String,
+    },
+    /// End a service's token or certificate at once
+    Revoke {
+        /// Its id, svc_…
+        service: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+const COLUMNS: &[Column<Service>] = &[
+    ("SERVICE", |service| service.id.clone()),
+    ("NAME", |service| service.name.clone()),
+    ("SCOPES", |service| service.scopes.join(",")),
+    ("ACCOUNT", |service| service.account.clone()),
+    ("CERTIFICATE", |service| service.certificate_name.clone()),
+    ("EXPIRES", |service| time(service.expire_time.as_ref())),
+    ("STATE", |service| if service.revoked { "revoked" } else { "open" }.to_owned()),
+    ("CREATED", |service| time(service.create_time.as_ref())),
+];
+
+impl Verb {
+    pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        match self {
+            Self::List(paging) => console.list(proto::ListServicesRequest::default(), paging, COLUMNS).await,
+            Self::Create { name, scopes, account, expires, certificate_name } => {
+                let expire_time = expires.map(|time| prost_types::Timestamp { seconds: time.as_second(), nanos: 0 });
+                let request_id = request_id();
+                let request = proto::CreateServiceRequest { name, scopes, account, expire_time, certificate_name, request_id };
+                created(console, &console.call(request).await?)
+            }
+            Self::Revoke { service, confirmation } => {
+                confirmation.ask(false, &format!("Revoke {service}? What calls with it is refused from then on."))?;
+                let answer = console.call(proto::RevokeServiceRequest { service, request_id: request_id() }).await?;
+                console.changed(&answer, answer.service.as_ref(), &[COLUMNS], &[], Rehearsal { dry_run: false })
+            }
+        }
+    }
+}
+
+/// The token alone goes to standard output, so that it can be piped to where it is kept.
+fn created(console: &mut Console, answer: &proto::CreateServiceResponse) -> Result<(), Failure> {
+    let service = answer.service.as_ref();
+    if answer.secret_already_shown {
+        return Err(Failure::TokenLost(service.map(|service| service.id.clone()).unwrap_or_default()));
+    }
+    if console.screen.json || answer.token.is_empty() {
+        return console.changed(answer, service, &[COLUMNS], &[], Rehearsal { dry_run: false });
+    }
+    console.screen.line(&answer.token)?;
+    console.screen.flush()?;
+    if let Some(Service { id, name, scopes, .. }) = service {
+        note(&format!("{name} is {id} and may {}; its token was shown this once", scopes.join(", ")));
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! `status`: one screen that says whether all is well.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::event;
+use super::reach::Server;
+use super::screen::{self, Screen};
+use super::words::{duration, word};
+use super::{Failure, Manner};
+use crate::domain::clock::Clock;
+use crate::proto;
+
+/// A mail that waits longer than a relay's short absence.
+const OVERDUE: i64 = 15 * 60;
+
+/// What to look at.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// Walk the whole history too
+    #[arg(long)]
+    verify: bool,
+    #[command(flatten)]
+    pub(super) manner: Manner,
+}
+
+/// What was found.
+struct Found {
+    serving: bool,
+    info: proto::GetServerInfoResponse,
+    accounts: usize,
+    without_admin: usize,
+    history: Option<proto::VerifyEventsResponse>,
+    now: i64,
+}
+
+impl Status {
+    pub(super) async fn run(self, server: Server) -> Result<ExitCode, Failure> {
+        let found = self.look(&server).await?;
+        let attention = found.attention();
+        let mut screen = Screen::new(self.manner.json);
+        if screen.json {
+            screen.line(&found.json(&attention)?.to_string())?;
+        } else {
+            screen.block(&found.rows())?;
+            for line in &attention {
+                screen.line(&format!("needs attention: {line}"))?;
+            }
+            if attention.is_empty() {
+                screen.line("all is well")?;
+            }
+        }
+        screen.flush()?;
+        Ok(ExitCode::from(u8::from(!attention.is_empty())))
+    }
+
+    async fn look(&self, server: &Server) -> Result<Found, Failure> {
+        let serving = server.serving().await?;
+        let info = server.call(proto::GetServerInfoRequest {}).await?;
+        let accounts = server.all(proto::ListAccountsRequest::default()).await?;
+        let history = if self.verify { Some(server.call(proto::VerifyEventsRequest {}).await?) } else { None };
+        Ok(Found {
+            serving,
+            info,
+            accounts: accounts.len(),
+            without_admin: accounts.iter().filter(|account| account.admin_missing && !account.closed).count(),
+            history,
+            now: Clock::System.now().as_micros() / 1_000_000,
+        })
+    }
+}
+
+impl Found {
+    fn queue(&self) -> proto::MailQueue {
+        self.info.mail_queue.clone().unwrap_or_default()
+    }
+
+    fn since(&self, time: Option<&prost_types::Timestamp>) -> i64 {
+        time.map_or(0, |time| (self.now - time.seconds).max(0))
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let Self { info, .. } = self;
+        let queue = self.queue();
+        let revision = info.revision.clone().unwrap_or_default();
+        let mut version = info.version.clone();
+        if version != env!("CARGO_PKG_VERSION") {
+            version = format!("{version} (this program is {})", env!("CARGO_PKG_VERSION"));
+        }
+        let mut mail = format!("{} queued, {} failed", queue.queued, queue.failed);
+        if queue.queued > 0 {
+            mail = format!("{mail}, the oldest waits for {}", duration(self.since(queue.oldest_queued_time.as_ref())));
+        }
+        let mut rows = vec![
+            ("server", if self.serving { "serving" } else { "NOT SERVING" }.to_owned()),
+            ("version", version),
+            ("edition", word::<proto::Edition>(info.edition)),
+            ("up for", duration(self.since(info.start_time.as_ref()))),
+            ("revision", format!("{} of {}", revision.seq, revision.epoch)),
+            ("data", info.data_dir.clone()),
+            ("listens on", info.listeners.join(", ")),
+            ("accounts", format!("{}, {} without an admin", self.accounts, self.without_admin)),
+            ("mail", mail),
+            ("mail fault", queue.last_fault),
+        ];
+        rows.extend(self.history.as_ref().map(|found| ("history", event::verdict(found))));
+        rows
+    }
+
+    /// What somebody should look at, each with how.
+    fn attention(&self) -> Vec<String> {
+        let queue = self.queue();
+        let mut lines = Vec::new();
+        if !self.serving {
+            lines.push("the server can't write its data, or is going down; its log says why".to_owned());
+        }
+        if queue.failed > 0 {
+            lines.push(format!("mails that a relay refused for good, {}: `mail list --state failed`", queue.failed));
+        }
+        if !queue.last_fault.is_empty() {
+            lines.push(format!("mail doesn't leave: {}", queue.last_fault));
+        } else if self.since(queue.oldest_queued_time.as_ref()) > OVERDUE {
+            lines.push("mail waits for long: `mail list --state queued`".to_owned());
+        }
+        if self.history.as_ref().is_some_and(|found| found.first_broken != 0) {
+            lines.push("history was changed behind the server's back: keep this data, and restore a backup".to_owned());
+        }
+        lines
+    }
+
+    fn json(&self, attention: &[String]) -> Result<serde_json::Value, Failure> {
+        Ok(serde_json::json!({
+            "serving": self.serving,
+            "server": screen::value(&self.info)?,
+            "accounts": self.accounts,
+            "accountsWithoutAdmin": self.without_admin,
+            "history": self.history.as_ref().map(screen::value).transpose()?,
+            "attention": attention,
+        }))
+    }
+}

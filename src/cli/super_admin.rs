@@ -1,0 +1,56 @@
+//! `super-admin`: people who are judged as an Admin of every account.
+
+use clap::Subcommand;
+
+use super::confirm::Confirmation;
+use super::console::Console;
+use super::screen::Column;
+use super::words::{request_id, time, yes};
+use super::{Failure, Rehearsal};
+use crate::proto::{self, User};
+
+/// What is done with super-admins.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Make a user a super-admin
+    Grant {
+        /// The user's id, usr_…, or address
+        user: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Take that away
+    Revoke {
+        /// The user's id, usr_…, or address
+        user: String,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+const COLUMNS: &[Column<User>] = &[
+    ("USER", |user| user.id.clone()),
+    ("EMAIL", |user| user.email.clone()),
+    ("NAME", |user| user.display_name.clone()),
+    ("STATE", |user| if user.active { "active" } else { "deactivated" }.to_owned()),
+    ("SUPER-ADMIN", |user| yes(user.super_admin)),
+    ("CREATED", |user| time(user.create_time.as_ref())),
+];
+
+impl Verb {
+    pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        let (user, super_admin, confirmation, question) = match self {
+            Self::Grant { user, confirmation } => {
+                let question = format!("Make {user} an admin of every account, and an operator?");
+                (user, true, confirmation, question)
+            }
+            Self::Revoke { user, confirmation } => {
+                let question = format!("Take the super-admin's rights from {user}?");
+                (user, false, confirmation, question)
+            }
+        };
+        confirmation.ask(false, &question)?;
+        let answer = console.call(proto::SetSuperAdminRequest { user, super_admin, request_id: request_id() }).await?;
+        console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], Rehearsal { dry_run: false })
+    }
+}

@@ -1,0 +1,161 @@
+//! The words of the contract as people write them: `read-only` for `PRIVILEGE_READ_ONLY`.
+
+use clap::ValueEnum;
+
+use super::screen::NOTHING;
+use crate::proto;
+
+/// Words that can be typed, each the value of the same name in the contract.
+macro_rules! typed {
+    ($($(#[doc = $about:literal])* $name:ident { $($(#[doc = $doc:literal])* $value:ident),* $(,)? })*) => {$(
+        $(#[doc = $about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        pub(super) enum $name { $($(#[doc = $doc])* $value),* }
+
+        impl From<$name> for i32 {
+            fn from(word: $name) -> Self {
+                match word { $($name::$value => proto::$name::$value.into()),* }
+            }
+        }
+    )*};
+}
+
+typed! {
+    /// A column.
+    Privilege { Admin, Normal, ReadOnly }
+    /// A finer modification.
+    Role { Admin, Alerts, Data, Trending }
+    /// What a check asks about.
+    Permission {
+        View,
+        ManageUsers,
+        RespondToAlerts,
+        ModifyAlertRules,
+        ModifyChecks,
+        ModifyTemplates,
+        ModifyGraphs,
+        ModifyWorksheets,
+    }
+    /// Where an invitation stands.
+    InvitationState { Pending, Accepted, Ignored, Withdrawn, Expired }
+    /// How far a mail has come.
+    DeliveryState { Queued, Sending, Sent, Failed, Dropped }
+}
+
+/// An enum of the contract that can be spelt.
+pub(super) trait Spelt: TryFrom<i32> {
+    /// What all of its names begin with.
+    const PREFIX: &'static str;
+    /// The name in the contract.
+    fn name(&self) -> &'static str;
+}
+
+macro_rules! spelt {
+    ($($name:ident $prefix:literal),* $(,)?) => {$(
+        impl Spelt for proto::$name {
+            const PREFIX: &'static str = $prefix;
+
+            fn name(&self) -> &'static str {
+                self.as_str_name()
+            }
+        }
+    )*};
+}
+
+spelt! {
+    AccessReason "ACCESS_REASON_",
+    DeliveryState "DELIVERY_STATE_",
+    Edition "EDITION_",
+    EventKind "EVENT_KIND_",
+    HeldReason "HELD_REASON_",
+    InvitationState "INVITATION_STATE_",
+    MailKind "MAIL_KIND_",
+    Permission "PERMISSION_",
+    Privilege "PRIVILEGE_",
+    Role "ROLE_",
+}
+
+/// A value's word; nothing for the unspecified one, and the number for one that only a newer program knows.
+pub(super) fn word<E: Spelt>(number: i32) -> String {
+    match E::try_from(number) {
+        _ if number == 0 => String::new(),
+        Ok(value) => {
+            let name = value.name();
+            name.strip_prefix(E::PREFIX).unwrap_or(name).to_lowercase().replace('_', "-")
+        }
+        Err(_) => number.to_string(),
+    }
+}
+
+/// The words of some values.
+pub(super) fn words<E: Spelt>(numbers: &[i32]) -> String {
+    numbers.iter().map(|number| word::<E>(*number)).collect::<Vec<_>>().join(",")
+}
+
+/// A moment in RFC 3339, UTC, to the second.
+pub(super) fn time(time: Option<&prost_types::Timestamp>) -> String {
+    let time = time.and_then(|time| jiff::Timestamp::new(time.seconds, 0).ok());
+    time.map_or_else(|| NOTHING.to_owned(), |time| time.to_string())
+}
+
+/// How long, in the two largest units that say something.
+pub(super) fn duration(seconds: i64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// A yes or no.
+pub(super) fn yes(is: bool) -> String {
+    if is { "yes" } else { "no" }.to_owned()
+}
+
+/// An UUID under which a change can be repeated without being done twice.
+pub(super) fn request_id() -> String {
+    let mut bytes = [0; 16];
+    // without random bits it would be another's id: an empty one asks for nothing
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same<T: ValueEnum + Into<i32> + Copy, E: Spelt>() {
+        let typed: Vec<String> = T::value_variants().iter().map(|value| word::<E>((*value).into())).collect();
+        let told: Vec<String> =
+            T::value_variants().iter().filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned())).collect();
+        assert_eq!(typed, told);
+        let all = (1..100).filter(|number| E::try_from(*number).is_ok()).count();
+        assert_eq!(told.len(), all, "every value can be typed");
+    }
+
+    #[test]
+    fn what_is_typed_is_spelt_as_what_is_shown() {
+        same::<Privilege, proto::Privilege>();
+        same::<Role, proto::Role>();
+        same::<Permission, proto::Permission>();
+        same::<InvitationState, proto::InvitationState>();
+        same::<DeliveryState, proto::DeliveryState>();
+    }
+
+    #[test]
+    fn values_that_only_a_newer_server_knows_are_shown_as_numbers() {
+        assert_eq!(words::<proto::Role>(&[2, 99]), "alerts,99");
+        assert_eq!(word::<proto::HeldReason>(0), "");
+    }
+
+    #[test]
+    fn times_are_utc_and_durations_short() {
+        assert_eq!(time(Some(&prost_types::Timestamp { seconds: 86_400, nanos: 5 })), "1970-01-02T00:00:00Z");
+        assert_eq!(time(None), "-");
+        assert_eq!([59, 60, 7260, 90_000].map(duration), ["59 s", "1 min", "2 h 1 min", "1 d 1 h"]);
+    }
+}

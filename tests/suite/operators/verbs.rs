@@ -1,0 +1,278 @@
+//! Against a server that runs.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
+use std::thread;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use user_management::proto::{self, Privilege};
+
+use super::{Said, with_ann};
+use crate::acme::ACME;
+use crate::site::Site;
+
+#[tokio::test]
+async fn accounts_are_created_changed_shown_and_listed() {
+    let site = Site::start().await;
+    let tried = site.operate("account create acme --dry-run").await;
+    assert!(tried.err.contains("a dry run: nothing was changed"), "{tried:?}");
+    assert!(tried.done().contains("open, without an admin"));
+    assert!(site.operate("account list --json").await.json().is_empty(), "nothing was changed");
+
+    let made = site.operate("account create acme --display-name Acme --json").await.json();
+    assert_eq!(made[0]["account"]["displayName"], "Acme");
+    let etag = made[0]["account"]["etag"].as_str().expect("an etag").to_owned();
+    let moved = site.operate(&format!("account update acme --timezone Europe/Berlin --etag {etag}")).await.done();
+    assert!(moved.contains("TIME ZONE     Europe/Berlin"), "{moved}");
+    let stale = site.operate(&format!("account update acme --timezone UTC --etag {etag}")).await.refused(1);
+    assert_eq!(stale, "ETAG_MISMATCH: the object changed since it was read; look at it again");
+    site.operate("account create 日本 --display-name x").await.refused(1);
+
+    let shown = site.operate("account show acme --json").await.json();
+    assert_eq!(shown, site.operate("account list --json").await.json(), "a line of the list is what is shown");
+    let table = site.operate("account list").await.done();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("ACCOUNT  DISPLAY NAME  TIME ZONE"), "{table}");
+    assert!(
+        lines[1].starts_with("acme     Acme          Europe/Berlin  open, without an admin  2026-11-24T12:00:00Z"),
+        "{table}"
+    );
+}
+
+#[tokio::test]
+async fn lists_go_on_to_their_end_or_to_the_limit() {
+    let site = Site::start().await;
+    let operator = site.operator().await;
+    join_all((0..1003).map(|number| {
+        let mut users = operator.users.clone();
+        let request = proto::CreateAccountRequest { name: format!("account-{number:04}"), ..Default::default() };
+        async move { users.create_account(request).await.expect("created") }
+    }))
+    .await;
+    let all = site.operate("account list --json").await.json();
+    assert_eq!(all.iter().map(|account| account["name"].as_str()).collect::<Vec<_>>().len(), 1003);
+    assert!(all.is_sorted_by_key(|account| account["name"].to_string()));
+    assert_eq!(site.operate("account list").await.done().lines().count(), 1004, "one heading");
+    assert_eq!(site.operate("account list --limit 1002 --json").await.json().len(), 1002);
+    assert_eq!(site.operate("account list --limit 2").await.done().lines().count(), 3);
+}
+
+#[tokio::test]
+async fn people_are_invited_again_and_not_after_all() {
+    let (site, _) = with_ann().await;
+    let sent = site.operate("invite send acme bob@acme.test --privilege read-only --roles alerts,data --json").await.json();
+    let invitation = &sent[0]["invitation"];
+    assert_eq!(invitation["privilege"], "PRIVILEGE_READ_ONLY");
+    assert_eq!(invitation["roles"], json!(["ROLE_ALERTS", "ROLE_DATA"]));
+    let id = invitation["id"].as_str().expect("an id");
+    let again = site.operate("invite send acme bob@acme.test --privilege normal").await.refused(1);
+    assert_eq!(again, format!("INVITATION_EXISTS: the address has a pending invitation, {id}; `invite resend` sends it again"));
+    let member = site.operate("invite send acme ann@acme.test --privilege normal").await.refused(1);
+    assert!(member.starts_with("MEMBER_EXISTS: "), "{member}");
+
+    assert!(site.operate(&format!("invite resend acme {id}")).await.done().contains("MAILS       2"));
+    assert!(site.operate(&format!("invite show acme {id}")).await.done().contains("PRIVILEGE   read-only"));
+    assert_eq!(site.operate("invite list acme --json").await.json().len(), 1);
+    let unasked = site.operate(&format!("invite withdraw acme {id}")).await.refused(1);
+    assert!(unasked.contains("--yes"), "{unasked}");
+    site.operate(&format!("invite withdraw acme {id} --dry-run")).await.done();
+    assert_eq!(site.operate("invite list acme --json").await.json().len(), 1, "nothing was changed");
+    assert!(site.operate(&format!("invite withdraw acme {id} --yes")).await.done().contains("withdrawn"));
+    assert!(site.operate("invite list acme --json").await.json().is_empty());
+    let past = site.operate("invite list acme --state withdrawn,accepted --json").await.json();
+    assert_eq!(past.len(), 2);
+}
+
+#[tokio::test]
+async fn members_are_moved_given_roles_and_removed() {
+    let (site, ann) = with_ann().await;
+    site.member(ACME, "bob@acme.test", Privilege::Normal, &[]).await;
+    assert_eq!(site.operate("member list acme --json").await.json().len(), 2);
+    let moved = site.operate("member move acme bob@acme.test read-only").await.done();
+    assert!(moved.contains("PRIVILEGE      read-only"), "{moved}");
+    assert!(moved.contains("lost           respond-to-alerts,modify-alert-rules"), "{moved}");
+    let roles = site.operate("member roles acme bob@acme.test alerts trending --json").await.json();
+    assert_eq!(roles[0]["effects"][0]["gained"].as_array().map(Vec::len), Some(4));
+    site.operate("member roles acme bob@acme.test").await.refused_as_usage();
+    site.operate("member move acme bob@acme.test normal --keep-roles").await.done();
+    let widening = site.operate("member roles acme bob@acme.test --none").await.refused(1);
+    assert!(widening.starts_with("ROLES_WIDEN: ") && widening.ends_with(" (--allow-widening)"), "{widening}");
+    site.operate("member roles acme bob@acme.test --none --allow-widening").await.done();
+    let shown = site.operate("member show acme bob@acme.test --json").await.json();
+    assert_eq!(shown[0]["roles"], json!([]));
+
+    let last = site.operate(&format!("member remove acme {} --yes", ann.id)).await.refused(1);
+    assert_eq!(
+        last,
+        "LAST_ADMIN: acme would lose the last active member who may manage users; make somebody else an Admin first"
+    );
+    assert!(site.operate("member remove acme bob@acme.test").await.refused(1).starts_with("Remove bob@acme.test from acme?"));
+    assert!(site.operate("member remove acme bob@acme.test --yes").await.done().contains("lost"));
+    let gone = site.operate("member show acme bob@acme.test").await.refused(3);
+    assert!(gone.starts_with("MEMBER_NOT_FOUND: "), "{gone}");
+    assert!(site.operate("member list nowhere").await.refused(3).contains("`account list` shows all"));
+}
+
+#[tokio::test]
+async fn super_admins_are_made_and_unmade_after_a_yes() {
+    let (site, _) = with_ann().await;
+    site.operate("super-admin grant ann@acme.test").await.refused(1);
+    let made = site.operate("super-admin grant ann@acme.test --yes --json").await.json();
+    assert_eq!(made[0]["user"]["superAdmin"], true);
+    assert!(site.operate("super-admin revoke ann@acme.test --yes").await.done().contains("SUPER-ADMIN  no"));
+    assert!(site.operate("super-admin revoke eve@acme.test --yes").await.refused(3).starts_with("USER_NOT_FOUND: "));
+}
+
+#[tokio::test]
+async fn a_service_gets_its_token_once_and_alone() {
+    let (site, _) = with_ann().await;
+    let made = site.operate("service create tool --scopes users.read,access.check --expires 2030-01-31T00:00:00Z").await;
+    assert!(!made.err.contains("svc_KF") && made.err.contains("tool is svc_"), "{made:?}");
+    let token = made.done();
+    let mut tool = site.bearer(token.strip_suffix('\n').expect("one line")).await;
+    tool.users.list_accounts(proto::ListAccountsRequest::default()).await.expect("the token counts");
+    site.operate("service create tool --scopes users.destroy").await.refused_as_usage();
+    assert!(site.operate("service create tool --scopes users.read").await.refused(1).starts_with("SERVICE_EXISTS: "));
+
+    let listed = site.operate("service list --json").await.json();
+    assert_eq!(listed[0]["expireTime"], "2030-01-31T00:00:00Z");
+    let id = listed[0]["id"].as_str().expect("an id");
+    site.operate(&format!("service revoke {id}")).await.refused(1);
+    assert!(site.operate(&format!("service revoke {id} --yes")).await.done().contains("revoked"));
+    tool.users.list_accounts(proto::ListAccountsRequest::default()).await.expect_err("the token ended");
+}
+
+#[tokio::test]
+async fn history_mail_and_rights_are_shown() {
+    let (site, ann) = with_ann().await;
+    site.mails_settled().await;
+    let all = site.operate("events list --json").await.json();
+    assert_eq!(all.last().map(|event| &event["kind"]), Some(&json!("EVENT_KIND_EDITION_SET")));
+    let of_acme = site.operate("events list --account acme").await.done();
+    assert!(of_acme.contains("member-joined") && !of_acme.contains("edition-set"), "{of_acme}");
+    assert_eq!(site.operate("events verify").await.done(), format!("whole: {} events, each as it was recorded\n", all.len()));
+
+    let sent = site.operate("mail list --state sent --json").await.json();
+    assert!(site.operate("mail list").await.done().contains("ann@acme.test"));
+    let retried = site.operate(&format!("mail retry {}", sent[0]["id"].as_str().expect("an id"))).await.refused(1);
+    assert!(retried.starts_with("MAIL_NOT_RETRYABLE: "), "{retried}");
+
+    assert_eq!(site.operate("check acme ann@acme.test manage-users").await.done(), "allowed by the privilege admin\n");
+    site.operate("member move acme ann@acme.test admin").await.done();
+    let bob = site.member(ACME, "bob@acme.test", Privilege::ReadOnly, &[]).await;
+    let no = site.operate(&format!("check acme {} modify-graphs", bob.id)).await;
+    assert_eq!(
+        (no.code, no.out.as_str()),
+        (Some(1), "denied: privilege-too-low; allowed with the role trending or the privilege normal or the privilege admin\n"),
+        "{no:?}"
+    );
+    let told = site.operate(&format!("check acme {} view --json", ann.id)).await.json();
+    assert_eq!(told[0]["reason"], "ACCESS_REASON_GRANTED");
+}
+
+#[tokio::test]
+async fn status_says_in_one_screen_whether_all_is_well() {
+    let (site, _) = with_ann().await;
+    site.mails_settled().await;
+    let screen = site.operate("status --verify").await.done();
+    for line in ["server      serving", "edition     inside", "accounts    1, 0 without an admin", "history     whole: "] {
+        assert!(screen.lines().any(|told| told.starts_with(line)), "{line}\n{screen}");
+    }
+    assert!(screen.ends_with("\nall is well\n") && screen.lines().count() < 24, "{screen}");
+    site.underneath("update events set hash = zeroblob(32) where seq = 3").await;
+    let broken = site.operate("status --verify --json").await;
+    assert_eq!(broken.code, Some(1), "{broken:?}");
+    let broken: serde_json::Value = serde_json::from_str(&broken.out).expect("JSON");
+    assert_eq!(broken["history"]["firstBroken"], "3");
+    assert_eq!(broken["attention"].as_array().map(Vec::len), Some(1));
+    assert_eq!(site.operate("events verify").await.code, Some(1));
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_usage_and_wrong_fields_a_line_each() {
+    let (site, _) = with_ann().await;
+    site.operate("member move acme ann@acme.test readonly").await.refused_as_usage();
+    site.operate("account list --limit 0").await.refused_as_usage();
+    assert_eq!(site.operate("account list --edition saas").await.refused(2), "--edition and --listen are for serving");
+    let wrong = site.operate("account create -- A --timezone Nowhere").await;
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    let wrong = site.operate("account create A_ --timezone Nowhere --display-name x").await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    let begins: Vec<&str> = wrong.err.lines().map(|line| line.split(": ").nth(1).expect("a field")).collect();
+    assert_eq!(begins, ["name", "timezone"], "{wrong:?}");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_no_failure() {
+    let (site, _) = with_ann().await;
+    for line in ["events list", "events list --json", "account show acme", "status", "check-config", "man", "completions bash"] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = site.command(line);
+        command.stdout(writer).stderr(Stdio::piped());
+        let said = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it starts");
+        let said = Said::of(said);
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_asked_for_again_and_the_change_is_done_once() {
+    let site = Site::start().await;
+    let lossy = site.data_dir().join("lossy.sock");
+    let listener = UnixListener::bind(&lossy).expect("bound");
+    let server = site.data_dir().join("grpc.sock");
+    let relay = thread::spawn(move || {
+        // the command looks first whether anybody is there
+        drop(listener.accept().expect("a look"));
+        let (client, _) = listener.accept().expect("a first connection");
+        lose_the_answer(client, UnixStream::connect(&server).expect("connected"));
+        let (client, _) = listener.accept().expect("a second connection");
+        pass_on(client, UnixStream::connect(&server).expect("connected"));
+    });
+    let line = format!("account create acme --socket {}", lossy.display());
+    assert!(site.operate(&line).await.done().contains("acme"));
+    relay.join().expect("it relayed");
+    assert_eq!(site.operate("account list --json").await.json().len(), 1);
+}
+
+const HEADERS: u8 = 1;
+
+/// Passes all on to the server, but of its answers only what HTTP/2 says of itself, and closes at the first answer to a call.
+fn lose_the_answer(client: UnixStream, server: UnixStream) {
+    let (mut from_client, mut to_server) = (client.try_clone().expect("cloned"), server.try_clone().expect("cloned"));
+    thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+    let (mut from_server, mut to_client) = (server, client);
+    loop {
+        let mut head = [0; 9];
+        from_server.read_exact(&mut head).expect("a frame");
+        let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];
+        from_server.read_exact(&mut payload).expect("its payload");
+        if head[3] == HEADERS {
+            return to_client.shutdown(std::net::Shutdown::Both).expect("closed");
+        }
+        to_client.write_all(&[&head[..], &payload].concat()).expect("passed on");
+    }
+}
+
+fn pass_on(client: UnixStream, server: UnixStream) {
+    let (mut from_client, mut to_server) = (client.try_clone().expect("cloned"), server.try_clone().expect("cloned"));
+    let upward = thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(std::net::Shutdown::Both);
+    });
+    let (mut from_server, mut to_client) = (server, client);
+    let _ = std::io::copy(&mut from_server, &mut to_client);
+    let _ = upward.join();
+}
+
+impl Said {
+    /// Ended as usage, with clap's own explanation.
+    #[track_caller]
+    fn refused_as_usage(self) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.err.contains("error: ") && self.err.contains("--help"), "{self:?}");
+    }
+}
