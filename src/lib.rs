@@ -48,6 +48,8 @@
 //!   ([`app::caller`]).
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
 //!   erased.
+//! - **A page costs the same however much there is.** Lists read along an index for whatever is asked, merging the classes of their entries
+//!   (`0004_lists.sql` says how), and look at no more entries than the longest page has ([`app::page::Search`]).
 //! - **The directory equals the database.** Events change it in commit order, on the writer's thread, before the answers.
 //!
 //! # Where this differs from its design

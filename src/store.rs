@@ -179,6 +179,11 @@ fn json_of<'a>(blobs: impl Iterator<Item = &'a [u8; 16]>) -> String {
     json
 }
 
+/// Codes as a JSON array: the classes that a list merges.
+fn json_codes(codes: impl Iterator<Item = i64>) -> String {
+    codes.collect::<serde_json::Value>().to_string()
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -10,13 +10,15 @@ use crate::app::UserRef;
 use crate::app::caller::Caller;
 use crate::app::page::{PageRequest, PageSize};
 use crate::domain::clock::Timestamp;
-use crate::domain::email::Email;
+use crate::domain::email::{Email, EmailPrefix};
 use crate::domain::error::{Error, Violation};
+use crate::domain::event::{Actor, Subject};
 use crate::domain::name::{DisplayName, Slug, Timezone};
 use crate::domain::permission::Permission;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
 use crate::domain::scope::{Scope, ScopeSet};
+use crate::proto;
 use crate::store::requests::{RequestKey, Terms};
 
 /// Bytes of an etag at most: more than any that was answered.
@@ -24,6 +26,9 @@ const ETAG: usize = 64;
 
 /// Roles, states or scopes in one list at most, so that a list can't be made of repetitions.
 const LIST: usize = 16;
+
+/// Above every number of a kind of events.
+const KINDS_END: u16 = 256;
 
 /// What is wrong with a request so far.
 #[derive(Default)]
@@ -73,6 +78,12 @@ impl Fields {
         self.take("email", Email::parse(text))
     }
 
+    /// The beginning of an address; empty for any.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn email_prefix(&mut self, text: &str) -> Option<Option<EmailPrefix>> {
+        if text.is_empty() { Some(None) } else { self.take("email_prefix", EmailPrefix::parse(text)).map(Some) }
+    }
+
     pub(super) fn user(&mut self, text: &str) -> Option<UserRef> {
         let user = if text.starts_with(crate::domain::id::UserId::PREFIX) && !text.contains('@') {
             text.parse().map(UserRef::Id).map_err(|error| error.to_string())
@@ -89,6 +100,13 @@ impl Fields {
 
     pub(super) fn slug(&mut self, field: &str, text: &str) -> Option<Slug> {
         self.take(field, Slug::parse(text))
+    }
+
+    /// The beginning of an account's name; empty for any.
+    pub(super) fn name_prefix(&mut self, text: String) -> Option<String> {
+        let slug = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let good = text.len() <= 63 && text.bytes().all(slug);
+        self.take("name_prefix", good.then_some(text).ok_or("must be at most 63 of a-z, 0-9 and -"))
     }
 
     pub(super) fn display_name(&mut self, text: &str) -> Option<DisplayName> {
@@ -141,19 +159,29 @@ impl Fields {
         scopes.map(ScopeSet::from_iter)
     }
 
-    /// A bit for each code of a list of enum values from 1 to 5.
-    pub(super) fn states(&mut self, values: &[i32]) -> Option<u8> {
+    /// A bit for each code of a list of values of an enum whose codes are 1 to `last`.
+    pub(super) fn codes(&mut self, field: &str, values: &[i32], last: u32) -> Option<u8> {
         if values.len() > LIST {
-            self.violate("states", &format!("must have at most {LIST} entries"));
+            self.violate(field, &format!("must have at most {LIST} entries"));
             return None;
         }
-        let mut states = Some(0_u8);
+        let mut codes = Some(0_u8);
         for (position, value) in values.iter().enumerate() {
-            let bit = u32::try_from(*value).ok().filter(|value| (1..=5).contains(value)).map(|value| 1_u8 << value);
-            let bit = self.take(&format!("states[{position}]"), bit.ok_or("must be a known state other than unspecified"));
-            states = states.zip(bit).map(|(states, bit)| states | bit);
+            let bit = u32::try_from(*value).ok().filter(|value| (1..=last).contains(value)).map(|value| 1_u8 << value);
+            let bit = self.take(&format!("{field}[{position}]"), bit.ok_or("must be a known value other than unspecified"));
+            codes = codes.zip(bit).map(|(codes, bit)| codes | bit);
         }
-        states
+        codes
+    }
+
+    /// A role; unspecified for any.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn role(&mut self, value: i32) -> Option<Option<Role>> {
+        if value == 0 {
+            return Some(None);
+        }
+        let role = Role::ALL.into_iter().find(|role| *role as i32 == value);
+        self.take("role", role.ok_or("must be ROLE_ADMIN, ROLE_ALERTS, ROLE_DATA or ROLE_TRENDING")).map(Some)
     }
 
     pub(super) fn etag(&mut self, text: &str) -> Option<String> {
@@ -165,10 +193,58 @@ impl Fields {
     #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
     pub(super) fn expire_time(&mut self, time: Option<prost_types::Timestamp>, now: Timestamp) -> Option<Option<Timestamp>> {
         let Some(time) = time else { return Some(None) };
-        let nanos = (0..1_000_000_000).contains(&time.nanos).then_some(i64::from(time.nanos));
-        let micros = time.seconds.checked_mul(1_000_000).zip(nanos).and_then(|(micros, nanos)| micros.checked_add(nanos / 1000));
-        let time = micros.map(Timestamp::from_micros).filter(|time| *time > now);
+        let time = moment(time).filter(|time| *time > now);
         self.take("expire_time", time.map(Some).ok_or("must be in the future"))
+    }
+
+    /// The kinds of events that are asked for, and whether they are only some; none for all.
+    pub(super) fn kinds(&mut self, values: &[i32]) -> Option<(Vec<u16>, bool)> {
+        let known = |value: i32| proto::EventKind::try_from(value).is_ok_and(|kind| kind != proto::EventKind::Unspecified);
+        if values.is_empty() {
+            let all = (1..KINDS_END).filter(|value| known((*value).into()));
+            return Some((all.collect(), false));
+        }
+        if values.len() > usize::from(KINDS_END) {
+            self.violate("kinds", &format!("must have at most {KINDS_END} entries"));
+            return None;
+        }
+        let mut kinds = Some(std::collections::BTreeSet::new());
+        for (position, value) in values.iter().enumerate() {
+            let kind = u16::try_from(*value).ok().filter(|_| known(*value));
+            let kind = self.take(&format!("kinds[{position}]"), kind.ok_or("must be a known kind other than unspecified"));
+            kinds = kinds.zip(kind).map(|(mut kinds, kind)| {
+                kinds.insert(kind);
+                kinds
+            });
+        }
+        kinds.map(|kinds| (kinds.into_iter().collect(), true))
+    }
+
+    /// Who did something, as events show it; empty for anybody.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn actor(&mut self, text: &str) -> Option<Option<Actor>> {
+        if text.is_empty() {
+            return Some(None);
+        }
+        let wrong = "must be usr_…, svc_…, operator:<uid>, server or anonymous";
+        self.take("actor", Actor::parse(text).ok_or(wrong)).map(Some)
+    }
+
+    /// What something is about, as events show it; empty for anything.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn subject(&mut self, text: &str) -> Option<Option<Subject>> {
+        if text.is_empty() {
+            return Some(None);
+        }
+        let wrong = "must be an id: usr_…, inv_…, svc_…, sid_… or mail_…";
+        self.take("subject", Subject::parse(text).ok_or(wrong)).map(Some)
+    }
+
+    /// A moment; absent for none.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn moment(&mut self, field: &str, time: Option<prost_types::Timestamp>) -> Option<Option<Timestamp>> {
+        let Some(time) = time else { return Some(None) };
+        self.take(field, moment(time).ok_or("must be a moment that can be said in microseconds")).map(Some)
     }
 
     /// A SAN URI or DNS name, as it stands in a certificate: compared exactly.
@@ -214,4 +290,10 @@ impl Fields {
             }
         }
     }
+}
+
+fn moment(time: prost_types::Timestamp) -> Option<Timestamp> {
+    let nanos = (0..1_000_000_000).contains(&time.nanos).then_some(i64::from(time.nanos))?;
+    let micros = time.seconds.checked_mul(1_000_000)?.checked_add(nanos / 1000)?;
+    Some(Timestamp::from_micros(micros))
 }

@@ -9,6 +9,7 @@ use crate::app::admission::Needs;
 use crate::app::services::NewService;
 use crate::proto;
 use crate::proto::operations_server::Operations;
+use crate::store::events::Which;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -98,9 +99,19 @@ impl Operations for Api {
                 (self.app.audit(&admitted), admitted.violation())
             };
             let mut fields = Fields::after(violation);
-            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
+            let kinds = fields.kinds(&request.kinds);
+            let actor = fields.actor(&request.actor);
+            let subject = fields.subject(&request.subject);
+            let (from, until) = (fields.moment("from_time", request.from_time), fields.moment("to_time", request.to_time));
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some((kinds, some_kinds)), Some(actor), Some(subject), Some(from), Some(until), Some(page)) =
+                (kinds, actor, subject, from, until, page)
+            else {
+                return Err(fields.refusal());
+            };
             let audit = audit?;
-            let page = self.app.events(&audit, &page).await?;
+            let which = Which { actor, subject, kinds, some_kinds, from, until, ..Which::default() };
+            let page = self.app.events(&audit, which, &page).await?;
             let view = self.app.view();
             let events = page.entries.iter().map(|event| convert::event(&view, event, audit.with_clients)).collect();
             Ok(proto::ListEventsResponse { events, next_page_token: page.next })
@@ -121,7 +132,7 @@ impl Operations for Api {
         self.answer(request, |caller, request| async move {
             let reader = self.app.operations_reader(&caller)?;
             let mut fields = Fields::default();
-            let states = fields.states(&request.states);
+            let states = fields.codes("states", &request.states, 5);
             let page = fields.page(request.page_size, request.page_token);
             let (Some(states), Some(page)) = (states, page) else { return Err(fields.refusal()) };
             let page = self.app.mails(&reader, states, &page).await?;

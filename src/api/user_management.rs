@@ -1,4 +1,4 @@
-//! `UserManagement`: accounts, members, invitations.
+//! `UserManagement`: accounts, members, invitations, users.
 
 mod accounts;
 mod invitations;
@@ -11,10 +11,12 @@ use super::fields::Fields;
 use super::{Api, convert};
 use crate::app::accounts::{AccountUpdate, NewAccount};
 use crate::app::admission::Needs;
-use crate::app::invitations::Which;
+use crate::app::invitations::Filter;
 use crate::domain::name::{DisplayName, Timezone};
 use crate::proto;
 use crate::proto::user_management_server::UserManagement;
+use crate::store::accounts::Which as WhichAccounts;
+use crate::store::members::Which as WhichMembers;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -55,8 +57,11 @@ impl UserManagement for Api {
         self.answer(request, |caller, request| async move {
             let listing = self.app.listing(&caller)?;
             let mut fields = Fields::default();
-            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
-            let page = self.app.accounts(listing, &page).await?;
+            let prefix = fields.name_prefix(request.name_prefix);
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(prefix), Some(page)) = (prefix, page) else { return Err(fields.refusal()) };
+            let which = WhichAccounts { closed: request.closed, admin_missing: request.admin_missing };
+            let page = self.app.accounts(listing, which, &prefix, &page).await?;
             let accounts = page.entries.iter().map(|account| convert::account(&self.app, account)).collect();
             Ok(proto::ListAccountsResponse { accounts, next_page_token: page.next })
         })
@@ -117,11 +122,15 @@ impl UserManagement for Api {
         self.answer(request, |caller, request| async move {
             let reader = self.app.admit(&caller, &request.account, Needs::READ)?;
             let mut fields = Fields::after(reader.violation());
-            let states = fields.states(&request.states);
+            let states = fields.codes("states", &request.states, 5);
+            let deliveries = fields.codes("delivery_states", &request.delivery_states, 5);
+            let prefix = fields.email_prefix(&request.email_prefix);
             let page = fields.page(request.page_size, request.page_token);
-            let (Some(states), Some(page)) = (states, page) else { return Err(fields.refusal()) };
-            let which = if states == 0 { Which::Unanswered } else { Which::In(states) };
-            let page = self.app.invitations(&reader, which, &page).await?;
+            let (Some(states), Some(deliveries), Some(prefix), Some(page)) = (states, deliveries, prefix, page) else {
+                return Err(fields.refusal());
+            };
+            let filter = Filter { states, deliveries, held: request.held, prefix };
+            let page = self.app.invitations(&reader, filter, &page).await?;
             let replies = reader.sees_replies(&self.app);
             let invitations = page.entries.iter().map(|shown| convert::invitation(&self.app, shown, replies)).collect();
             Ok(proto::ListInvitationsResponse { invitations, next_page_token: page.next })
@@ -158,12 +167,27 @@ impl UserManagement for Api {
         self.answer(request, |caller, request| async move {
             let reader = self.app.admit(&caller, &request.account, Needs::READ)?;
             let mut fields = Fields::after(reader.violation());
-            let Some(page) = fields.page(request.page_size, request.page_token) else { return Err(fields.refusal()) };
-            let page = self.app.members(&reader, &page).await?;
+            let privileges = fields.codes("privileges", &request.privileges, 3);
+            let role = fields.role(request.role);
+            let prefix = fields.email_prefix(&request.email_prefix);
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(privileges), Some(role), Some(prefix), Some(page)) = (privileges, role, prefix, page) else {
+                return Err(fields.refusal());
+            };
+            let which = WhichMembers { privileges, role, active: request.active };
+            let page = self.app.members(&reader, which, prefix, &page).await?;
             let members = page.entries.iter().map(|member| convert::member(&self.app, member)).collect();
             Ok(proto::ListMembersResponse { members, next_page_token: page.next })
         })
         .await
+    }
+
+    async fn get_user(&self, request: Request<proto::GetUserRequest>) -> Answer<proto::GetUserResponse> {
+        self.answer(request, |caller, request| users::get(self, caller, request)).await
+    }
+
+    async fn list_users(&self, request: Request<proto::ListUsersRequest>) -> Answer<proto::ListUsersResponse> {
+        self.answer(request, |caller, request| users::list(self, caller, request)).await
     }
 
     async fn change_privilege(&self, request: Request<proto::ChangePrivilegeRequest>) -> Answer<proto::ChangePrivilegeResponse> {

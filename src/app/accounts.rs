@@ -10,7 +10,7 @@ use crate::domain::event::Change;
 use crate::domain::id::AccountId;
 use crate::domain::name::{DisplayName, Slug, Timezone};
 use crate::store::Tx;
-use crate::store::accounts::{self, Account};
+use crate::store::accounts::{self, Account, Which};
 use crate::store::requests::{Terms, once};
 
 /// A new account.
@@ -136,20 +136,31 @@ impl App {
         account.ok_or_else(|| Error::internal("an account of the directory isn't in the store"))
     }
 
-    /// Lists accounts by name.
-    pub async fn accounts(&self, listing: Listing, page: &PageRequest) -> Result<Page<Account>, Error> {
+    /// Lists accounts by name, those whose names begin with a prefix.
+    pub async fn accounts(
+        &self,
+        listing: Listing,
+        which: Which,
+        prefix: &str,
+        page: &PageRequest,
+    ) -> Result<Page<Account>, Error> {
         let query = match listing {
             Listing::All => Query::of("accounts"),
             Listing::Of(user) => Query::of("accounts of").with(user.as_bytes()),
             Listing::One(account) => Query::of("accounts one").with(account.as_bytes()),
         };
-        let after = query.after_text(page)?.unwrap_or_default();
-        let after = String::from_utf8(after).map_err(|_| Error::PageTokenInvalid)?;
+        let query = query.with_choice(which.closed).with_choice(which.admin_missing).with_text(prefix);
+        // names are ASCII, so this is behind every one that has the prefix
+        let (from, end) = (query.from_text(page, prefix)?, format!("{prefix}{}", char::MAX));
+        let (range, limit) = ((from.as_str(), end.as_str()), Query::limit(page));
         let mut connection = self.store.read().await?;
         let entries = match listing {
-            Listing::All => accounts::page(&mut connection, &after, Query::limit(page)).await?,
-            Listing::Of(user) => accounts::page_of(&mut connection, user, &after, Query::limit(page)).await?,
-            Listing::One(account) => accounts::by_id(&mut connection, account).await?.into_iter().collect(),
+            Listing::All => accounts::page(&mut connection, which, range, limit).await?,
+            Listing::Of(user) => accounts::page_of(&mut connection, user, which, range, limit).await?,
+            Listing::One(account) => {
+                let found = accounts::by_id(&mut connection, account).await?;
+                found.filter(|found| which.holds(found) && found.name.starts_with(prefix)).into_iter().collect()
+            }
         };
         Ok(query.page(page, entries, |account| account.name.clone().into_bytes()))
     }

@@ -1,8 +1,10 @@
 //! Who may do what: the witnesses that operations take.
 //!
-//! A handler can't reach an operation without the witness of the right that it takes, and only this file makes one, from a [`Caller`] and
+//! A handler can't reach an operation without the witness of the right that it takes, and only this file and its `listing` make one, from a [`Caller`] and
 //! the present state of the directory. What changes something judges again inside its transaction, by `confirm`: a right that was taken away
 //! while the request waited is gone.
+
+mod listing;
 
 use super::App;
 use super::caller::{Caller, Calling, SignedIn, Who};
@@ -15,6 +17,7 @@ use crate::domain::permission::Permission;
 use crate::domain::policy::{self, Person, Place};
 use crate::domain::scope::Scope;
 use crate::store::{Tx, members, services, sessions};
+pub use listing::{Listing, Seeing};
 
 /// What an operation on an account takes: of a person, and of a service.
 #[derive(Clone, Copy, Debug)]
@@ -229,17 +232,6 @@ pub struct Oneself {
     pub within: Option<AccountId>,
 }
 
-/// Which accounts or users a caller may list.
-#[derive(Clone, Copy, Debug)]
-pub enum Listing {
-    /// All.
-    All,
-    /// Those that a person is a member of.
-    Of(UserId),
-    /// The one that a service is bound to, if a person it acts for is a member.
-    One(AccountId),
-}
-
 impl App {
     /// Admits a caller to an account.
     pub fn admit(&self, caller: &Caller, account: &str, needs: Needs) -> Result<Admitted, Error> {
@@ -329,25 +321,6 @@ impl App {
             Who::Person(person) => Ok(Oneself { user: person.user, within: None }),
             Who::Service(Calling { acting_for: Some(user), bound, .. }) => Ok(Oneself { user, within: bound }),
             Who::Operator(_) | Who::Service(_) => Err(Error::SessionRequired),
-        }
-    }
-
-    /// Says which accounts a caller may list.
-    pub fn listing(&self, caller: &Caller) -> Result<Listing, Error> {
-        match caller.who() {
-            Who::Nobody => Err(Error::CredentialsMissing),
-            Who::Operator(_) | Who::Person(SignedIn { operator: true, .. }) => Ok(Listing::All),
-            Who::Person(person) => Ok(Listing::Of(person.user)),
-            Who::Service(calling) => {
-                if !calling.scopes.contains(Scope::UsersRead) {
-                    return Err(Error::ScopeMissing(Scope::UsersRead));
-                }
-                Ok(match (calling.bound, calling.acting_for) {
-                    (Some(account), _) => Listing::One(account),
-                    (None, Some(user)) => Listing::Of(user),
-                    (None, None) => Listing::All,
-                })
-            }
         }
     }
 }

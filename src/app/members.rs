@@ -8,6 +8,7 @@ use super::admission::{Admitted, as_policy_sees};
 use super::page::{Page, PageRequest, Query};
 use super::{App, UserRef};
 use crate::domain::clock::Timestamp;
+use crate::domain::email::EmailPrefix;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, MemberState};
 use crate::domain::id::{AccountId, UserId};
@@ -15,7 +16,7 @@ use crate::domain::permission::PermissionSet;
 use crate::domain::policy::{self, Effect, Standing};
 use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
-use crate::store::members::{self, Member, Membership};
+use crate::store::members::{self, Member, Membership, Which};
 use crate::store::requests::{Terms, once};
 use crate::store::{Tx, addresses, users};
 
@@ -185,10 +186,24 @@ impl App {
         members::with_person(&mut connection, membership).await?.ok_or_else(not_found)
     }
 
-    /// Lists an account's members in the order in which they joined.
-    pub async fn members(&self, reader: &Admitted, page: &PageRequest) -> Result<Page<Member>, Error> {
+    /// Lists an account's members in the order in which they joined, or, where a prefix is given, in the order of their addresses.
+    pub async fn members(
+        &self,
+        reader: &Admitted,
+        which: Which,
+        prefix: Option<EmailPrefix>,
+        page: &PageRequest,
+    ) -> Result<Page<Member>, Error> {
         let account = reader.account()?;
-        let query = Query::of("members").with(account.as_bytes());
+        let role = which.role.map_or(0, |role| role as u8);
+        let query = Query::of("members").with(account.as_bytes()).with(&[which.privileges, role]).with_choice(which.active);
+        if let Some(prefix) = prefix {
+            let query = query.with_text(prefix.first());
+            let range = (&*query.from_text(page, prefix.first())?, &*prefix.end());
+            let mut connection = self.store.read().await?;
+            let entries = members::page_by_address(&mut connection, account, which, range, Query::limit(page)).await?;
+            return Ok(query.page(page, entries, |(folded, _)| folded.clone().into_bytes()).map(|(_, member)| member));
+        }
         let after = match query.after::<24>(page)? {
             None => (Timestamp::from_micros(i64::MIN), UserId::from_bytes([0; 16])),
             Some(key) => {
@@ -197,7 +212,7 @@ impl App {
                 (Timestamp::from_micros(i64::from_be_bytes(*joined)), UserId::from_bytes(user))
             }
         };
-        let entries = members::page(&mut *self.store.read().await?, account, after, Query::limit(page)).await?;
+        let entries = members::page(&mut *self.store.read().await?, account, which, after, Query::limit(page)).await?;
         Ok(query.page(page, entries, |member| {
             let joined = member.membership.joined.as_micros().to_be_bytes();
             [&joined[..], &member.membership.user.as_bytes()[..]].concat()

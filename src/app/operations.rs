@@ -4,13 +4,13 @@ use super::App;
 use super::access::Revision;
 use super::admission::{Admitted, Operator, Reader, is_operator};
 use super::caller::Caller;
-use super::page::{Page, PageRequest, Query};
+use super::page::{Page, PageRequest, Query, Search};
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, Event, MailState};
-use crate::domain::id::MailId;
-use crate::store::events::{self, Of, Whole};
+use crate::domain::id::{AccountId, MailId};
+use crate::store::events::{self, Which, Whole};
 use crate::store::mails::{self, Mail, Queue};
 use crate::store::requests::{Terms, once};
 
@@ -44,7 +44,8 @@ pub struct MailQueue {
 
 /// Whose events to list, by a caller who may.
 pub struct Audit {
-    of: Of,
+    /// One account's, or everybody's.
+    account: Option<AccountId>,
     /// Whether clients' network addresses may be told.
     pub with_clients: bool,
 }
@@ -67,24 +68,40 @@ impl App {
     /// Admits a reader of everybody's events.
     #[must_use]
     pub fn audit_all(&self, _reader: &Reader) -> Audit {
-        Audit { of: Of::Server, with_clients: true }
+        Audit { account: None, with_clients: true }
     }
 
     /// Admits a reader of one account's events: its managers see no client addresses.
     pub fn audit(&self, admitted: &Admitted) -> Result<Audit, Error> {
         let with_clients = admitted.caller().person().is_none() || is_operator(admitted.caller());
-        Ok(Audit { of: Of::Account(admitted.account()?), with_clients })
+        Ok(Audit { account: Some(admitted.account()?), with_clients })
     }
 
     /// Lists events, newest first.
-    pub async fn events(&self, audit: &Audit, page: &PageRequest) -> Result<Page<Event>, Error> {
-        let query = match audit.of {
-            Of::Server => Query::of("events"),
-            Of::Account(account) => Query::of("events of").with(account.as_bytes()),
+    pub async fn events(&self, audit: &Audit, which: Which, page: &PageRequest) -> Result<Page<Event>, Error> {
+        let which = Which { account: audit.account, ..which };
+        let query = match which.account {
+            None => Query::of("events"),
+            Some(account) => Query::of("events of").with(account.as_bytes()),
         };
-        let before = query.after(page)?.map(u64::from_be_bytes);
-        let entries = events::newest(&mut *self.store.read().await?, audit.of, before, Query::limit(page)).await?;
-        Ok(query.page(page, entries, |event| event.seq.to_be_bytes().to_vec()))
+        let time = |time: Option<Timestamp>| time.map_or(String::new(), |time| time.as_micros().to_string());
+        let query = query
+            .with_text(&which.actor.map_or(String::new(), |actor| actor.to_string()))
+            .with_text(&which.subject.map_or(String::new(), |subject| subject.to_string()))
+            .with_text(&which.kinds.iter().map(u16::to_string).collect::<Vec<_>>().join(","))
+            .with_text(&time(which.from))
+            .with_text(&time(which.until));
+        let before = query.after(page)?.map(u64::from_be_bytes).and_then(|seq| i64::try_from(seq).ok());
+        let mut connection = self.store.read().await?;
+        let (first, end) = events::span(&mut connection, &which).await?;
+        let mut end = before.map_or(end, |before| before.min(end));
+        let mut search = Search::new(&query, page);
+        while let Some(limit) = search.wants() {
+            let found = events::newest(&mut connection, &which, (first, end), limit).await?;
+            end = found.last().and_then(|last| i64::try_from(last.seq).ok()).unwrap_or(end);
+            search.take(found.into_iter().map(|event| (event.seq.to_be_bytes().to_vec(), event)), |event| which.holds(event));
+        }
+        Ok(search.page())
     }
 
     /// Walks all of history and says whether it is whole.

@@ -69,6 +69,18 @@ impl Query {
         Self(self.0.chain_update(part))
     }
 
+    /// The query with one more thing that it depends on, of any length.
+    #[must_use]
+    pub fn with_text(self, part: &str) -> Self {
+        self.with(&(part.len() as u64).to_be_bytes()).with(part.as_bytes())
+    }
+
+    /// The query with one more choice that it depends on, which may be left open.
+    #[must_use]
+    pub fn with_choice(self, part: Option<bool>) -> Self {
+        self.with(&[part.map_or(2, u8::from)])
+    }
+
     fn mark(&self) -> [u8; 8] {
         let digest = <[u8; 32]>::from(self.0.clone().finalize());
         std::array::from_fn(|position| digest.get(position).copied().unwrap_or_default())
@@ -89,6 +101,14 @@ impl Query {
         if mark == self.mark() { Ok(Some(key.to_vec())) } else { Err(Error::PageTokenInvalid) }
     }
 
+    /// From where on the asked page reads what is ordered by texts with a prefix: the first one that has it, or the one after the token's.
+    pub fn from_text(&self, request: &PageRequest, first: &str) -> Result<String, Error> {
+        let Some(after) = self.after_text(request)? else { return Ok(first.to_owned()) };
+        let after = String::from_utf8(after).map_err(|_| Error::PageTokenInvalid)?;
+        // no text stands between one and the same with a NUL behind it
+        Ok(after + "\0")
+    }
+
     /// How many entries to read: one more than the page has, to know whether there is another.
     #[must_use]
     pub const fn limit(request: &PageRequest) -> i64 {
@@ -103,6 +123,66 @@ impl Query {
         let last = entries.last().filter(|_| more);
         let next = last.map(|last| URL_SAFE_NO_PAD.encode([&self.mark()[..], &key(last)].concat())).unwrap_or_default();
         Page { entries, next }
+    }
+}
+
+/// A page that is looked for: some of what its list asks for is known of an entry only once it was read.
+///
+/// It is full, or at the end, or has looked at as many entries as the longest page has. So it never costs more than that one, and may
+/// be short, or empty, with another behind it.
+pub struct Search<'a, T> {
+    query: &'a Query,
+    size: usize,
+    kept: Vec<T>,
+    looked: usize,
+    asked: usize,
+    last: Vec<u8>,
+    more: bool,
+    ended: bool,
+}
+
+impl<'a, T> Search<'a, T> {
+    /// Begins with an empty page.
+    #[must_use]
+    pub fn new(query: &'a Query, request: &PageRequest) -> Self {
+        let size = usize::try_from(request.size.0).unwrap_or(usize::MAX);
+        Self { query, size, kept: Vec::new(), looked: 0, asked: 0, last: Vec::new(), more: false, ended: false }
+    }
+
+    /// How many entries to read next, behind the last that was taken; none when it is done. Each time twice as many as before, so that what
+    /// is rare is found in few steps.
+    pub fn wants(&mut self) -> Option<i64> {
+        let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+        if self.ended || self.kept.len() == self.size || self.looked >= most {
+            return None;
+        }
+        self.asked = if self.asked == 0 { self.size + 1 } else { (self.asked * 2).min(most - self.looked) };
+        i64::try_from(self.asked).ok()
+    }
+
+    /// Takes what was read, with the key of each entry, and keeps what matches.
+    pub fn take(&mut self, read: impl ExactSizeIterator<Item = (Vec<u8>, T)>, matches: impl Fn(&T) -> bool) {
+        self.ended = read.len() < self.asked;
+        for (key, entry) in read {
+            if self.kept.len() < self.size {
+                self.looked += 1;
+                self.last = key;
+                if matches(&entry) {
+                    self.kept.push(entry);
+                }
+            } else if matches(&entry) {
+                self.more = true;
+                return;
+            }
+        }
+    }
+
+    /// The page. The one behind it begins after the last entry that was looked at.
+    #[must_use]
+    pub fn page(self) -> Page<T> {
+        let over = self.ended && !self.more;
+        let next = if over { String::new() } else { URL_SAFE_NO_PAD.encode([&self.query.mark()[..], &self.last].concat()) };
+        Page { entries: self.kept, next }
     }
 }
 
@@ -131,6 +211,28 @@ mod tests {
         assert!(Query::of("members").with(&[2; 16]).after::<4>(&request(&page.next)).is_err());
         assert!(query().after::<5>(&request(&page.next)).is_err());
         assert_eq!(query().page(&request(""), vec![1_u8, 2], |_| Vec::new()).next, "", "the last page has no next");
+    }
+
+    #[test]
+    fn a_search_ends_full_or_at_the_end_or_when_it_has_looked_at_enough() {
+        let search = |there: u32, matches: fn(&u32) -> bool| {
+            let query = Query::of("numbers");
+            let (mut search, mut steps) = (Search::new(&query, &request("")), 0);
+            let mut at = 0;
+            while let Some(limit) = search.wants() {
+                let until = there.min(at + u32::try_from(limit).expect("few"));
+                search.take((at..until).map(|number| (number.to_be_bytes().to_vec(), number)), matches);
+                (at, steps) = (until, steps + 1);
+            }
+            let page = search.page();
+            let next = request(&page.next);
+            (page.entries, query.after::<4>(&next).expect("its own token").map(u32::from_be_bytes), steps)
+        };
+        assert_eq!(search(2, |_| true), (vec![0, 1], None, 1), "full, and the end is known");
+        assert_eq!(search(3, |_| true), (vec![0, 1], Some(1), 1));
+        assert_eq!(search(100, |number| number % 10 == 9), (vec![9, 19], Some(19), 3));
+        assert_eq!(search(100, |number| *number == 99), (vec![99], None, 6), "not full, and there is no more");
+        assert_eq!(search(5000, |number| *number == 4999), (vec![], Some(999), 9), "empty, and there is more");
     }
 
     proptest! {

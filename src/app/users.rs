@@ -1,5 +1,7 @@
 //! Users, as operators see them: making logins, resetting passwords, taking logins away.
 
+mod listing;
+
 use super::admission::{Operator, as_policy_sees};
 use super::logins::{make_link, tell};
 use super::returned::Returned;

@@ -84,6 +84,53 @@ impl Email {
     }
 }
 
+/// The beginning of an address, in the form that equality is judged on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmailPrefix(String);
+
+/// Why a text is the beginning of no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must begin an address: at most 254 bytes, ASCII before the @, and a whole domain where it isn't ASCII")]
+pub struct InvalidEmailPrefix;
+
+impl EmailPrefix {
+    /// Reads what a person typed. An international domain counts when it is whole: the ASCII form of its beginning begins nothing.
+    pub fn parse(typed: &str) -> Result<Self, InvalidEmailPrefix> {
+        let (local, domain) = typed.split_once('@').map_or((typed, None), |(local, domain)| (local, Some(domain)));
+        let ascii = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if typed.is_empty() || typed.len() > 254 || !ascii(local) {
+            return Err(InvalidEmailPrefix);
+        }
+        let local = local.to_ascii_lowercase();
+        match domain {
+            None => Ok(Self(local)),
+            Some(domain) if ascii(domain) => Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase()))),
+            Some(domain) => {
+                let domain = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmailPrefix)?;
+                Ok(Self(format!("{local}@{domain}")))
+            }
+        }
+    }
+
+    /// Whether an address has it, as it was typed.
+    #[must_use]
+    pub fn begins(&self, typed: &str) -> bool {
+        Email::parse(typed).is_ok_and(|email| email.folded().starts_with(&self.0))
+    }
+
+    /// The first text that has the prefix.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        &self.0
+    }
+
+    /// A text behind every address that has the prefix: addresses are ASCII in this form.
+    #[must_use]
+    pub fn end(&self) -> String {
+        format!("{}{}", self.0, char::MAX)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +176,19 @@ mod tests {
             &long,
         ] {
             assert!(Email::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_folded_like_the_address_that_it_begins() {
+        let prefix = |text| EmailPrefix::parse(text).expect(text);
+        assert_eq!(prefix("Ann@ACM"), prefix("ann@acm"));
+        assert_eq!(prefix("ann@bücher.example").first(), "ann@xn--bcher-kva.example");
+        let ann = Email::parse("ann@acme.test").expect("valid");
+        assert!(prefix("an").first() <= ann.folded() && ann.folded() < prefix("an").end().as_str());
+        assert!(ann.folded() < prefix("ann@b").first() && prefix("am").end().as_str() < ann.folded());
+        for text in ["", "än", "a b", "ann@ac me", "ann@bü cher"] {
+            assert!(EmailPrefix::parse(text).is_err(), "{text:?}");
         }
     }
 

@@ -21,6 +21,7 @@
 mod bytes;
 mod change;
 mod states;
+mod subject;
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,6 +34,7 @@ pub use states::{
     AccountState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LoginLinkState, LoginState, MailState,
     MemberState, ServiceState, SessionState, UserState,
 };
+pub use subject::Subject;
 
 /// The version of the layout that is written.
 const VERSION: u8 = 1;

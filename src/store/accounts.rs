@@ -89,30 +89,87 @@ pub async fn by_id(connection: &mut SqliteConnection, id: AccountId) -> Result<O
     .await?)
 }
 
-/// Accounts after a name, by name.
-pub async fn page(connection: &mut SqliteConnection, after: &str, limit: i64) -> Result<Vec<Account>, Error> {
+/// Which accounts to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which {
+    /// Whether they are closed.
+    pub closed: Option<bool>,
+    /// Whether nobody active may manage their users.
+    pub admin_missing: Option<bool>,
+}
+
+impl Which {
+    /// Whether an account is among them.
+    #[must_use]
+    pub fn holds(self, account: &Account) -> bool {
+        self.holds_of(account.closed, account.has_manager)
+    }
+
+    fn holds_of(self, closed: bool, has_manager: bool) -> bool {
+        self.closed.is_none_or(|asked| asked == closed) && self.admin_missing.is_none_or(|asked| asked != has_manager)
+    }
+
+    /// The classes, as `accounts.class` computes them.
+    fn classes(self) -> String {
+        let all = [(false, false), (false, true), (true, false), (true, true)].into_iter();
+        let asked = all.filter(|(closed, has_manager)| self.holds_of(*closed, *has_manager));
+        super::json_codes(asked.map(|(closed, has_manager)| i64::from(closed) * 2 + i64::from(has_manager)))
+    }
+}
+
+/// Accounts whose names are in a range, by name.
+pub async fn page(
+    connection: &mut SqliteConnection,
+    which: Which,
+    (from, end): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Account>, Error> {
+    let classes = which.classes();
     Ok(sqlx::query_as!(
         Account,
-        r#"select id as "id: AccountId", name, display_name, timezone, closed as "closed: bool", has_manager as "has_manager: bool",
-                  created as "created: Timestamp", version
-             from accounts where name > ? order by name limit ?"#,
-        after,
+        r#"with recursive walk(class, name) as (
+                select value, (select n.name from accounts n where n.class = value and n.name >= ?2 and n.name < ?3
+                                order by n.name limit 1)
+                  from json_each(?1)
+                union all
+                select class, (select n.name from accounts n where n.class = walk.class and n.name > walk.name and n.name < ?3
+                                order by n.name limit 1)
+                  from walk where name is not null
+                 order by 2 nulls last limit ?4)
+           select a.id as "id: AccountId", a.name, a.display_name, a.timezone, a.closed as "closed: bool",
+                  a.has_manager as "has_manager: bool", a.created as "created: Timestamp", a.version
+             from walk cross join accounts a on a.name = walk.name"#,
+        classes,
+        from,
+        end,
         limit
     )
     .fetch_all(connection)
     .await?)
 }
 
-/// The accounts that a user is a member of, after a name, by name. A person is in few accounts, so sorting them costs little.
-pub async fn page_of(connection: &mut SqliteConnection, user: UserId, after: &str, limit: i64) -> Result<Vec<Account>, Error> {
+/// The accounts that a user is a member of and whose names are in a range, by name. A person is in few accounts, so reading and sorting
+/// them costs little.
+pub async fn page_of(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    which: Which,
+    (from, end): (&str, &str),
+    limit: i64,
+) -> Result<Vec<Account>, Error> {
+    let has_manager = which.admin_missing.map(|missing| !missing);
     Ok(sqlx::query_as!(
         Account,
         r#"select a.id as "id: AccountId", a.name, a.display_name, a.timezone, a.closed as "closed: bool",
                   a.has_manager as "has_manager: bool", a.created as "created: Timestamp", a.version
              from members m cross join accounts a on a.id = m.account
-            where m.user = ? and a.name > ? order by a.name limit ?"#,
+            where m.user = ?1 and a.name >= ?2 and a.name < ?3 and (?4 is null or a.closed = ?4)
+              and (?5 is null or a.has_manager = ?5) order by a.name limit ?6"#,
         user,
-        after,
+        from,
+        end,
+        which.closed,
+        has_manager,
         limit
     )
     .fetch_all(connection)

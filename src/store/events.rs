@@ -1,5 +1,7 @@
 //! History: appending to it, reading it, and checking that it is whole.
 
+mod listing;
+
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
@@ -11,6 +13,7 @@ use crate::domain::event::{Actor, Encoded, Event, Personal, Salted};
 use crate::domain::id::AccountId;
 
 use super::tx::Tail;
+pub use listing::{Which, newest, span};
 
 /// Appends events with the personal values that stand beside them, each kind of row in one statement.
 pub(super) async fn append(connection: &mut SqliteConnection, events: &[(Event, Encoded)]) -> Result<(), Error> {
@@ -79,40 +82,6 @@ pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Erro
     Ok(Tail { seq, hash, time: last.time })
 }
 
-/// Which events to read.
-#[derive(Clone, Copy, Debug)]
-pub enum Of {
-    /// All.
-    Server,
-    /// Those of one account.
-    Account(AccountId),
-}
-
-/// Reads events before `before`, newest first.
-pub async fn newest(connection: &mut SqliteConnection, of: Of, before: Option<u64>, limit: i64) -> Result<Vec<Event>, Error> {
-    let before = before.and_then(|seq| i64::try_from(seq).ok()).unwrap_or(i64::MAX);
-    let rows: Vec<(i64, Vec<u8>)> = match of {
-        Of::Server => sqlx::query!("select seq, bytes from events where seq < ? order by seq desc limit ?", before, limit)
-            .fetch_all(&mut *connection)
-            .await?
-            .into_iter()
-            .map(|row| (row.seq, row.bytes))
-            .collect(),
-        Of::Account(account) => sqlx::query!(
-            "select seq, bytes from events where account = ? and seq < ? order by seq desc limit ?",
-            account,
-            before,
-            limit
-        )
-        .fetch_all(&mut *connection)
-        .await?
-        .into_iter()
-        .map(|row| (row.seq, row.bytes))
-        .collect(),
-    };
-    decode(connection, rows).await
-}
-
 /// Reads events after `after`, oldest first.
 pub async fn after(connection: &mut SqliteConnection, after: u64, limit: i64) -> Result<Vec<Event>, Error> {
     let after = i64::try_from(after).map_err(Error::internal)?;
@@ -162,7 +131,8 @@ pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
     loop {
         let from = i64::try_from(seen.seq).map_err(Error::internal)?;
         let rows = sqlx::query!(
-            r#"select seq, time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash
+            r#"select seq, time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
+                      actor as "actor: Vec<u8>", subject as "subject: Vec<u8>"
                  from events where seq > ? order by seq limit 1000"#,
             from
         )
@@ -177,7 +147,9 @@ pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
             let whole = event.ok().filter(|event| {
                 let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
                 let found_by = i64::try_from(event.seq) == Ok(row.seq)
-                    && (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account);
+                    && (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
+                    && row.actor.as_deref() == Some(&event.actor.mark())
+                    && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..]);
                 linked && found_by && row.hash[..] == digest[..] && event.encode().personal.iter().all(Personal::is_whole)
             });
             let Some(event) = whole else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };

@@ -122,6 +122,7 @@ struct Row {
     mail_last_reply: Option<String>,
     mail_due: Option<Timestamp>,
     mail_sent: Option<Timestamp>,
+    folded: Option<String>,
 }
 
 impl TryFrom<Row> for Invitation {
@@ -172,7 +173,7 @@ macro_rules! read {
                   i.nonce, i.created as "created: Timestamp", i.expires as "expires: Timestamp", i.send_count,
                   i.first_opened as "first_opened: Timestamp", i.answered_by as "answered_by: UserId", i.mail as "mail: MailId", i.version,
                   m.state as "mail_state?", m.attempts as "mail_attempts?", m.last_reply as "mail_last_reply?",
-                  m.due as "mail_due?: Timestamp", m.sent as "mail_sent?: Timestamp"
+                  m.due as "mail_due?: Timestamp", m.sent as "mail_sent?: Timestamp", i.folded
              from invitations i cross join accounts a on a.id = i.account left join mails m on m.id = i.mail "#
                 + $rest,
             $($argument),*
@@ -212,27 +213,93 @@ pub async fn page_unanswered(
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// The invitations of an account before an id in some of the states (a bit for each code), newest first.
+/// Which invitations to list, as far as it is stored: a bit for each code.
+#[derive(Clone, Copy, Debug)]
+pub struct Which {
+    /// Stored states.
+    pub states: u8,
+    /// States of the newest mail; none for all.
+    pub deliveries: u8,
+}
+
+impl Which {
+    /// The classes, as `invitations.class` computes them.
+    fn classes(self) -> String {
+        let states = (1..=4_u8).filter(|state| self.states & (1 << state) != 0);
+        let deliveries = (0..=5_u8).filter(|delivery| self.deliveries == 0 || self.deliveries & (1 << delivery) != 0);
+        super::json_codes(
+            states.flat_map(|state| deliveries.clone().map(move |delivery| i64::from(state) * 8 + i64::from(delivery))),
+        )
+    }
+}
+
+/// The invitations of an account before an id, newest first.
 pub async fn page(
     connection: &mut SqliteConnection,
     account: AccountId,
-    states: i64,
-    now: Timestamp,
+    which: Which,
     before: InvitationId,
     limit: i64,
 ) -> Result<Vec<Invitation>, Error> {
+    let classes = which.classes();
     let rows = read!(
-        "where i.account = ? and i.id < ? and ? & (1 << iif(i.state = 1 and i.expires <= ?, 5, i.state)) <> 0
-          order by i.id desc limit ?",
+        "where i.id in (
+            with recursive walk(class, id) as (
+                select value, (select n.id from invitations n where n.account = ?1 and n.class = value and n.id < ?3
+                                order by n.id desc limit 1)
+                  from json_each(?2)
+                union all
+                select class, (select n.id from invitations n where n.account = ?1 and n.class = walk.class and n.id < walk.id
+                                order by n.id desc limit 1)
+                  from walk where id is not null
+                 order by 2 desc limit ?4)
+            select id from walk)
+          order by i.id desc",
         account,
+        classes,
         before,
-        states,
-        now,
         limit
     )
     .fetch_all(connection)
     .await?;
     rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// The invitations of an account whose addresses come after a folded one (or are it, with a later id) and before another, in their order,
+/// each with the address that it is ordered by.
+pub async fn page_by_address(
+    connection: &mut SqliteConnection,
+    account: AccountId,
+    which: Which,
+    after: (&str, &[u8]),
+    end: &str,
+    limit: i64,
+) -> Result<Vec<(String, Invitation)>, Error> {
+    let (classes, (folded, id)) = (which.classes(), after);
+    let rows = read!(
+        "where i.id in (
+            with recursive walk(class, folded, id) as (
+                select value, n.folded, n.id from json_each(?2) cross join invitations n
+                 where n.id = (select o.id from invitations o where o.account = ?1 and o.class = value and (o.folded, o.id) > (?3, ?4)
+                                order by o.folded, o.id limit 1) and n.folded < ?5
+                union all
+                select walk.class, n.folded, n.id from walk cross join invitations n
+                 where n.id = (select o.id from invitations o
+                                where o.account = ?1 and o.class = walk.class and (o.folded, o.id) > (walk.folded, walk.id)
+                                order by o.folded, o.id limit 1) and n.folded < ?5
+                 order by 2, 3 limit ?6)
+            select id from walk)
+          order by i.folded, i.id",
+        account,
+        classes,
+        folded,
+        id,
+        end,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.folded.clone().unwrap_or_default(), row.try_into()?))).collect()
 }
 
 /// The unanswered invitations of an address, newest first.
@@ -259,8 +326,9 @@ pub async fn insert(tx: &mut Tx, invitation: &Invitation) -> Result<bool, Error>
     let nonce = &invitation.nonce[..];
     let done = sqlx::query!(
         "insert into invitations (id, account, address, email, privilege, roles, state, grantor_user, grantor_service, nonce, created,
-                                  expires, send_count, mail, version)
-         values (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?)
+                                  expires, send_count, mail, version, folded)
+         values (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+                 (select folded from addresses where addresses.id = ?3))
          on conflict (account, address) where state = 1 do nothing",
         invitation.id,
         invitation.account,

@@ -10,7 +10,7 @@ use crate::domain::event::MemberState;
 use crate::domain::id::{AccountId, InvitationId, UserId};
 use crate::domain::policy::Standing;
 use crate::domain::privilege::Privilege;
-use crate::domain::role::RoleSet;
+use crate::domain::role::{Role, RoleSet};
 
 use super::Tx;
 pub use batch::{Holder, Target, delete_all, holders, targets, update_all, with_people};
@@ -164,6 +164,41 @@ pub async fn authority(connection: &mut SqliteConnection, account: AccountId, us
     }))
 }
 
+/// Which members to list.
+#[derive(Clone, Copy, Debug)]
+pub struct Which {
+    /// The columns, a bit for each code; none for all.
+    pub privileges: u8,
+    /// A role that they hold, dormant or not.
+    pub role: Option<Role>,
+    /// Whether their login is active.
+    pub active: Option<bool>,
+}
+
+impl Which {
+    /// All members.
+    pub const ALL: Self = Self { privileges: 0, role: None, active: None };
+
+    /// Whether it leaves nobody out.
+    #[must_use]
+    pub const fn is_all(self) -> bool {
+        self.privileges == 0 && self.role.is_none() && self.active.is_none()
+    }
+
+    /// The classes, as `members.class` computes them.
+    fn classes(self) -> String {
+        let columns =
+            Privilege::ALL.into_iter().filter(|column| self.privileges == 0 || self.privileges & (1 << column.code()) != 0);
+        let standings = columns.flat_map(|column| {
+            let sets = (0..=RoleSet::ALL.bits()).filter_map(|bits| RoleSet::from_bits(bits.into()));
+            sets.filter(|set| self.role.is_none_or(|role| set.contains(role)))
+                .map(move |set| i64::from(column.code()) * 16 + i64::from(set.bits()))
+        });
+        let active = [false, true].into_iter().filter(|active| self.active.is_none_or(|asked| asked == *active));
+        super::json_codes(active.flat_map(|active| standings.clone().map(move |standing| i64::from(active) * 64 + standing)))
+    }
+}
+
 macro_rules! member {
     ($row:expr) => {{
         let row = $row;
@@ -186,21 +221,57 @@ macro_rules! member {
     }};
 }
 
+/// What `read!` selects of a member.
+macro_rules! read {
+    ($from:literal, $($argument:expr),*) => {
+        sqlx::query!(
+            r#"select a.name as account_name, a.closed as "account_closed: bool", m.account as "account: AccountId", m.user as "user: UserId",
+                  m.privilege as "privilege: Privilege", m.roles as "roles: RoleSet", m.joined as "joined: Timestamp",
+                  m.invitation as "invitation: InvitationId", m.version, u.email, u.display_name, u.active as "active: bool",
+                  m.folded as "folded?" from "#
+                + $from,
+            $($argument),*
+        )
+    };
+}
+
 /// The members of an account who joined after a moment and user, in the order in which they joined.
 pub async fn page(
     connection: &mut SqliteConnection,
     account: AccountId,
+    which: Which,
     after: (Timestamp, UserId),
     limit: i64,
 ) -> Result<Vec<Member>, Error> {
     let (joined, user) = after;
-    let rows = sqlx::query!(
-        r#"select a.name as account_name, a.closed as "account_closed: bool", m.account as "account: AccountId", m.user as "user: UserId",
-                  m.privilege as "privilege: Privilege", m.roles as "roles: RoleSet", m.joined as "joined: Timestamp",
-                  m.invitation as "invitation: InvitationId", m.version, u.email, u.display_name, u.active as "active: bool"
-             from members m cross join users u on u.id = m.user cross join accounts a on a.id = m.account
-            where m.account = ? and (m.joined, m.user) > (?, ?) order by m.joined, m.user limit ?"#,
+    if which.is_all() {
+        let rows = read!(
+            "members m cross join users u on u.id = m.user cross join accounts a on a.id = m.account
+              where m.account = ? and (m.joined, m.user) > (?, ?) order by m.joined, m.user limit ?",
+            account,
+            joined,
+            user,
+            limit
+        )
+        .fetch_all(connection)
+        .await?;
+        return Ok(rows.into_iter().map(|row| member!(row)).collect());
+    }
+    let classes = which.classes();
+    let rows = read!(
+        "(with recursive walk(class, joined, user) as (
+            select value, m.joined, m.user from json_each(?2) cross join members m
+             where m.account = ?1 and m.user = (select n.user from members n where n.account = ?1 and n.class = value
+                                                   and (n.joined, n.user) > (?3, ?4) order by n.joined, n.user limit 1)
+            union all
+            select walk.class, m.joined, m.user from walk cross join members m
+             where m.account = ?1 and m.user = (select n.user from members n where n.account = ?1 and n.class = walk.class
+                                                   and (n.joined, n.user) > (walk.joined, walk.user) order by n.joined, n.user limit 1)
+             order by 2, 3 limit ?5) select user from walk) walked
+           cross join members m on m.account = ?1 and m.user = walked.user
+           cross join users u on u.id = m.user cross join accounts a on a.id = m.account",
         account,
+        classes,
         joined,
         user,
         limit
@@ -210,14 +281,42 @@ pub async fn page(
     Ok(rows.into_iter().map(|row| member!(row)).collect())
 }
 
+/// The members of an account whose addresses are in a range of folded ones, in their order, each with the address that it is ordered by.
+pub async fn page_by_address(
+    connection: &mut SqliteConnection,
+    account: AccountId,
+    which: Which,
+    (from, end): (&str, &str),
+    limit: i64,
+) -> Result<Vec<(String, Member)>, Error> {
+    let classes = which.classes();
+    let rows = read!(
+        "(with recursive walk(class, folded) as (
+            select value, (select n.folded from members n where n.account = ?1 and n.class = value and n.folded >= ?3 and n.folded < ?4
+                            order by n.folded limit 1)
+              from json_each(?2)
+            union all
+            select class, (select n.folded from members n where n.account = ?1 and n.class = walk.class and n.folded > walk.folded
+                              and n.folded < ?4 order by n.folded limit 1)
+              from walk where folded is not null
+             order by 2 nulls last limit ?5) select class, folded from walk) walked
+           cross join members m indexed by members_by_class_and_address on m.account = ?1 and m.class = walked.class and m.folded = walked.folded
+           cross join users u on u.id = m.user cross join accounts a on a.id = m.account",
+        account,
+        classes,
+        from,
+        end,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.folded.clone()?, member!(row)))).collect())
+}
+
 /// The memberships of a user, by account name.
 pub async fn of_user(connection: &mut SqliteConnection, user: UserId) -> Result<Vec<Member>, Error> {
-    let rows = sqlx::query!(
-        r#"select a.name as account_name, a.closed as "account_closed: bool", m.account as "account: AccountId", m.user as "user: UserId",
-                  m.privilege as "privilege: Privilege", m.roles as "roles: RoleSet", m.joined as "joined: Timestamp",
-                  m.invitation as "invitation: InvitationId", m.version, u.email, u.display_name, u.active as "active: bool"
-             from members m cross join users u on u.id = m.user cross join accounts a on a.id = m.account
-            where m.user = ? order by a.name"#,
+    let rows = read!(
+        "members m cross join users u on u.id = m.user cross join accounts a on a.id = m.account where m.user = ? order by a.name",
         user
     )
     .fetch_all(connection)

@@ -49,7 +49,8 @@ impl User {
 /// Adds a user, with the hash of a password if there is one yet; false if the address has a login.
 pub async fn insert(tx: &mut Tx, user: &User, password: Option<&str>) -> Result<bool, Error> {
     let done = sqlx::query!(
-        "insert into users (id, address, email, display_name, password, created, version) values (?, ?, ?, ?, ?, ?, ?)
+        "insert into users (id, address, email, display_name, password, created, version, folded)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, (select folded from addresses where addresses.id = ?2))
          on conflict (address) do nothing",
         user.id,
         user.address,
@@ -88,6 +89,99 @@ pub async fn by_address(connection: &mut SqliteConnection, address: AddressId) -
     )
     .fetch_optional(connection)
     .await?)
+}
+
+/// Which users to list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which {
+    /// Whether their login is active.
+    pub active: Option<bool>,
+    /// Whether they are super-admins.
+    pub super_admin: Option<bool>,
+}
+
+impl Which {
+    /// Whether a user is among them.
+    #[must_use]
+    pub fn holds(self, user: &User) -> bool {
+        self.active.is_none_or(|asked| asked == user.active) && self.super_admin.is_none_or(|asked| asked == user.super_admin)
+    }
+
+    /// The classes, as `users.class` computes them.
+    fn classes(self) -> String {
+        let both = [false, true].into_iter();
+        let all = both.clone().flat_map(|active| both.clone().map(move |super_admin| (active, super_admin)));
+        let asked = |(active, super_admin): &(bool, bool)| {
+            self.active.is_none_or(|asked| asked == *active) && self.super_admin.is_none_or(|asked| asked == *super_admin)
+        };
+        super::json_codes(all.filter(asked).map(|(active, super_admin)| i64::from(active) * 2 + i64::from(super_admin)))
+    }
+}
+
+/// Users after an id, in the order in which they came.
+pub async fn page(connection: &mut SqliteConnection, which: Which, after: UserId, limit: i64) -> Result<Vec<User>, Error> {
+    let classes = which.classes();
+    Ok(sqlx::query_as!(
+        User,
+        r#"with recursive walk(class, id) as (
+                select value, (select n.id from users n where n.class = value and n.id > ?2 order by n.id limit 1) from json_each(?1)
+                union all
+                select class, (select n.id from users n where n.class = walk.class and n.id > walk.id order by n.id limit 1)
+                  from walk where id is not null
+                 order by 2 nulls last limit ?3)
+           select u.id as "id: UserId", u.address as "address: AddressId", u.email, u.display_name, u.active as "active: bool",
+                  u.super_admin as "super_admin: bool", u.created as "created: Timestamp", u.version
+             from walk cross join users u on u.id = walk.id"#,
+        classes,
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Users whose addresses are in a range of folded ones, in their order, each with the address that it is ordered by.
+pub async fn page_by_address(
+    connection: &mut SqliteConnection,
+    which: Which,
+    (from, end): (&str, &str),
+    limit: i64,
+) -> Result<Vec<(String, User)>, Error> {
+    let classes = which.classes();
+    let rows = sqlx::query!(
+        r#"with recursive walk(class, folded) as (
+                select value, (select n.folded from users n where n.class = value and n.folded >= ?2 and n.folded < ?3
+                                order by n.folded limit 1)
+                  from json_each(?1)
+                union all
+                select class, (select n.folded from users n where n.class = walk.class and n.folded > walk.folded and n.folded < ?3
+                                order by n.folded limit 1)
+                  from walk where folded is not null
+                 order by 2 nulls last limit ?4)
+           select u.id as "id: UserId", u.address as "address: AddressId", u.email, u.display_name, u.active as "active: bool",
+                  u.super_admin as "super_admin: bool", u.created as "created: Timestamp", u.version, u.folded as "folded!"
+             from walk cross join users u indexed by users_by_class_and_address on u.class = walk.class and u.folded = walk.folded"#,
+        classes,
+        from,
+        end,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    let keyed = rows.into_iter().map(|row| {
+        let user = User {
+            id: row.id,
+            address: row.address,
+            email: row.email,
+            display_name: row.display_name,
+            active: row.active,
+            super_admin: row.super_admin,
+            created: row.created,
+            version: row.version,
+        };
+        (row.folded, user)
+    });
+    Ok(keyed.collect())
 }
 
 /// The user of an address with the hash of their password.

@@ -6,6 +6,7 @@
 mod access;
 mod contract;
 mod event_bytes;
+mod event_columns;
 mod invariants;
 mod invitation_states;
 mod page;

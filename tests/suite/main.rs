@@ -11,6 +11,7 @@ mod directory;
 mod edition;
 mod history;
 mod invitations;
+mod lists;
 mod logins;
 mod mailbox;
 mod matrix;

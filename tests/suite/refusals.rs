@@ -61,7 +61,7 @@ const ANYONE: [&str; 7] =
     ["SignUp", "ConfirmEmail", "ResendConfirmation", "RequestPasswordReset", "ResetPassword", "SignIn", "PreviewInvitation"];
 
 /// Calls that are about the caller: what they answer is the caller's own.
-const ONESELF: [&str; 11] = [
+const ONESELF: [&str; 12] = [
     "SignOut",
     "GetMe",
     "UpdateMe",
@@ -71,6 +71,7 @@ const ONESELF: [&str; 11] = [
     "AcceptInvitation",
     "IgnoreInvitation",
     "ListAccounts",
+    "ListUsers",
     "GetAccessModel",
     "GetServerInfo",
 ];
@@ -179,13 +180,13 @@ async fn who_may_know_hears_everything_that_is_wrong_at_once() {
     for (rpc, fields) in [
         ("CreateAccount", "request_id name display_name timezone"),
         ("InviteUser", "account request_id email privilege roles[0]"),
-        ("ListInvitations", "account states[0] page_size"),
+        ("ListInvitations", "account states[0] delivery_states[0] email_prefix page_size"),
         ("AssignRoles", "account request_id user roles[0]"),
         ("CheckAccess", "account user permission"),
         ("SignUp", "email password display_name"),
         ("CreateUser", "request_id email display_name"),
         ("CreateService", "request_id name scopes[0] account certificate_name"),
-        ("ListEvents", "account page_size"),
+        ("ListEvents", "account kinds[0] actor subject page_size"),
     ] {
         assert_eq!(heard[rpc], ("FIELDS_INVALID".to_owned(), fields.to_owned()), "{rpc}");
     }

@@ -15,7 +15,8 @@ pub(in crate::api) fn event(view: &View, event: &Event, with_client: bool) -> pr
         seq: event.seq,
         time: Some(time(event.time)),
         kind: event.change.kind().into(),
-        actor: actor(event.actor),
+        actor: event.actor.to_string(),
+        subject: event.change.subject().map(|subject| subject.to_string()).unwrap_or_default(),
         on_behalf_of: event.on_behalf_of.map(|user| user.to_string()).unwrap_or_default(),
         account: account.map(|account| account.name.to_string()).unwrap_or_default(),
         client_address: client.map(|client| client.value().to_owned()).unwrap_or_default(),
@@ -42,16 +43,6 @@ const fn door(door: Door) -> proto::Door {
     }
 }
 
-fn actor(actor: Actor) -> String {
-    match actor {
-        Actor::Server => "server".to_owned(),
-        Actor::Anonymous => "anonymous".to_owned(),
-        Actor::Operator(uid) => format!("operator:{uid}"),
-        Actor::User { user, .. } => user.to_string(),
-        Actor::Service(service) => service.to_string(),
-    }
-}
-
 fn tell_change(event: &mut proto::Event, change: &Change) {
     match change {
         Change::EditionSet(data) => {
@@ -59,7 +50,6 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
             event.epoch = data.epoch.to_string();
         }
         Change::MailRetried(state) => {
-            event.subject = state.mail.to_string();
             event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
         }
         Change::AccountCreated(account)
@@ -94,18 +84,15 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
             event.kept_session = state.kept.map(|session| session.to_string()).unwrap_or_default();
         }
         Change::UserPasswordChanged(state) | Change::UserPasswordReset(state) | Change::SessionsRevoked(state) => {
-            event.subject = state.user.to_string();
             event.kept_session = state.kept.map(|session| session.to_string()).unwrap_or_default();
         }
-        Change::UserDeleted(state) => event.subject = state.user.to_string(),
+        Change::UserDeleted(_) => {}
         Change::SessionStarted(state) | Change::SessionEnded(state) => {
-            event.subject = state.session.to_string();
             event.user = state.user.to_string();
             event.expire_time = Some(time(state.expires));
         }
         Change::LoginLinkMade(state) => tell_login_link(event, state),
         Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
-            event.subject = state.service.to_string();
             event.display_name.clone_from(&state.name);
             event.scopes = state.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
             event.certificate_name = state.certificate.clone().unwrap_or_default();
@@ -115,7 +102,6 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
 }
 
 fn tell_login_link(event: &mut proto::Event, state: &LoginLinkState) {
-    event.subject = state.link.to_string();
     event.user = state.user.to_string();
     event.email = state.email.as_ref().map(|email| email.value().to_owned()).unwrap_or_default();
     event.expire_time = Some(time(state.expires));
@@ -124,7 +110,6 @@ fn tell_login_link(event: &mut proto::Event, state: &LoginLinkState) {
 }
 
 fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
-    event.subject = state.invitation.to_string();
     state.email.value().clone_into(&mut event.email);
     event.privilege = privilege(state.standing.privilege).into();
     event.roles = roles(state.standing.roles);
@@ -135,14 +120,12 @@ fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {
 }
 
 fn tell_member(event: &mut proto::Event, state: &MemberState) {
-    event.subject = state.user.to_string();
     event.privilege = privilege(state.standing.privilege).into();
     event.roles = roles(state.standing.roles);
     event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
 }
 
 fn tell_user(event: &mut proto::Event, state: &UserState) {
-    event.subject = state.user.to_string();
     state.email.value().clone_into(&mut event.email);
     state.display_name.value().clone_into(&mut event.display_name);
 }

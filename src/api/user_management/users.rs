@@ -1,4 +1,4 @@
-//! Logins, as operators make, open and take them away.
+//! Users: finding them, and their logins as operators make, open and take them away.
 
 use crate::api::fields::Fields;
 use crate::api::{Api, convert};
@@ -6,6 +6,31 @@ use crate::app::caller::Caller;
 use crate::app::users::Linked;
 use crate::domain::error::Error;
 use crate::proto;
+use crate::store::users::Which;
+
+pub(super) async fn get(api: &Api, caller: Caller, request: proto::GetUserRequest) -> Result<proto::GetUserResponse, Error> {
+    let seeing = api.app.seeing(&caller)?;
+    let mut fields = Fields::default();
+    let Some(user) = fields.user(&request.user) else {
+        // what is nobody is somebody else for a person, who hears the same of both
+        seeing.everybody()?;
+        return Err(fields.refusal());
+    };
+    let user = api.app.user(seeing, &user).await?;
+    Ok(proto::GetUserResponse { user: Some(convert::user(&api.app, &user)) })
+}
+
+pub(super) async fn list(api: &Api, caller: Caller, request: proto::ListUsersRequest) -> Result<proto::ListUsersResponse, Error> {
+    let seeing = api.app.seeing(&caller)?;
+    let mut fields = Fields::default();
+    let prefix = fields.email_prefix(&request.email_prefix);
+    let page = fields.page(request.page_size, request.page_token);
+    let (Some(prefix), Some(page)) = (prefix, page) else { return Err(fields.refusal()) };
+    let which = Which { active: request.active, super_admin: request.super_admin };
+    let page = api.app.users(seeing, which, prefix, &page).await?;
+    let users = page.entries.iter().map(|user| convert::user(&api.app, user)).collect();
+    Ok(proto::ListUsersResponse { users, next_page_token: page.next })
+}
 
 pub(super) async fn create(
     api: &Api,

@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 66] = [
+pub(super) const ROWS: [(&str, &str); 70] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -28,6 +28,10 @@ pub(super) const ROWS: [(&str, &str); 66] = [
     ("GetMember", ""),
     ("GetMember", "who is none"),
     ("ListMembers", ""),
+    ("GetUser", "of the caller"),
+    ("GetUser", "of somebody else"),
+    ("GetUser", "who is none"),
+    ("ListUsers", ""),
     ("ChangePrivilege", ""),
     ("AssignRoles", ""),
     ("RemoveMember", ""),
@@ -90,6 +94,7 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
         "CreateUser" | "SendPasswordReset" | "DeactivateUser" | "ReactivateUser" | "DeleteUser" | "RevokeSessions" => {
             of_users(stage, row).await
         }
+        "GetUser" | "ListUsers" => of_finding(stage, caller, row),
         "CheckAccess" | "ListPermissions" => of_access(stage, row),
         "SignUp" | "ConfirmEmail" | "ResendConfirmation" | "SignIn" | "PreviewInvitation" => of_anyone(stage, row),
         "RequestPasswordReset" | "ResetPassword" | "UpdateMe" | "ChangePassword" | "ChangeEmail" => of_logins(stage, row).await,
@@ -217,6 +222,20 @@ async fn of_members(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
         }
         _ => proto::RemoveMemberRequest { account, user, ..Default::default() }.encode_to_vec(),
     }
+}
+
+fn of_finding(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> {
+    // somebody has to be meant by callers who are no person
+    let own = caller.person.as_ref().unwrap_or(&stage.member).id.clone();
+    let user = match row.1 {
+        "of the caller" => own,
+        "of somebody else" => stage.stranger_to(caller).id.clone(),
+        _ => "none@acme.test".to_owned(),
+    };
+    if row.0 == "ListUsers" {
+        return proto::ListUsersRequest::default().encode_to_vec();
+    }
+    proto::GetUserRequest { user }.encode_to_vec()
 }
 
 fn of_access(stage: &Stage, row: (&str, &str)) -> Vec<u8> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use user_management::proto::{self, Privilege};
 
+use super::kinds::Kind;
 use crate::client::Client;
 use crate::site::{PASSWORD, Person, Site};
 
@@ -123,6 +124,12 @@ impl Stage {
     pub(super) async fn made_user(&self, email: &str) -> (String, String) {
         let made = self.operator.clone().create_user(email, true).await.expect("the operator may");
         (made.user.expect("a user").id, made.link.expect("a link").token)
+    }
+
+    /// Somebody with a login who isn't the caller.
+    pub(super) fn stranger_to(&self, caller: &Kind) -> &Person {
+        let is_stranger = caller.person.as_ref().is_some_and(|person| person.id == self.stranger.id);
+        if is_stranger { &self.member } else { &self.stranger }
     }
 
     /// A new service.

@@ -9,7 +9,12 @@ use crate::client::{Client, reason, violations};
 use crate::site::Site;
 
 async fn page(client: &mut Client, account: &str, size: i32, token: &str) -> Result<(Vec<String>, String), tonic::Status> {
-    let request = proto::ListMembersRequest { account: account.to_owned(), page_size: size, page_token: token.to_owned() };
+    let request = proto::ListMembersRequest {
+        account: account.to_owned(),
+        page_size: size,
+        page_token: token.to_owned(),
+        ..Default::default()
+    };
     let answer = client.users.list_members(request).await?.into_inner();
     let name = |member: &proto::Member| member.display_name.clone();
     Ok((answer.members.iter().map(name).collect(), answer.next_page_token))

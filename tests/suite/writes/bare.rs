@@ -52,7 +52,11 @@ impl Bare {
     /// The accounts that are there, and that history is whole.
     pub(crate) async fn names(&self) -> (Vec<String>, Whole) {
         let mut connection = self.store.read().await.expect("a reader");
-        let names = accounts::page(&mut connection, "", 1000).await.expect("read").into_iter().map(|account| account.name);
+        let names = accounts::page(&mut connection, accounts::Which::default(), ("", "~"), 1000)
+            .await
+            .expect("read")
+            .into_iter()
+            .map(|account| account.name);
         (names.collect(), events::verify(&mut connection).await.expect("verified"))
     }
 }
