@@ -23,6 +23,7 @@ mod send_test_mail;
 mod service;
 mod status;
 mod super_admin;
+mod user;
 mod words;
 
 use std::process::ExitCode;
@@ -111,7 +112,7 @@ enum Command {
 enum Operation {
     /// Say in one screen whether all is well
     Status(status::Status),
-    /// Accounts: list, show, create, update
+    /// Accounts: list, show, create, update, close, reopen
     Account(Noun<account::Verb>),
     /// Invitations: list, show, send, resend, withdraw
     Invite(Noun<invite::Verb>),
@@ -119,6 +120,8 @@ enum Operation {
     Member(Noun<member::Verb>),
     /// Super-admins: grant, revoke
     SuperAdmin(Noun<super_admin::Verb>),
+    /// Users: list, show, create, reset-password, deactivate, reactivate, delete, revoke-sessions
+    User(Noun<user::Verb>),
     /// Internal tools that call with a token or a certificate: list, create, revoke
     Service(Noun<service::Verb>),
     /// What was recorded: list, verify
@@ -192,6 +195,7 @@ impl Operation {
             Self::Invite(noun) => noun.manner,
             Self::Member(noun) => noun.manner,
             Self::SuperAdmin(noun) => noun.manner,
+            Self::User(noun) => noun.manner,
             Self::Service(noun) => noun.manner,
             Self::Events(noun) => noun.manner,
             Self::Mail(noun) => noun.manner,
@@ -206,6 +210,7 @@ impl Operation {
             Self::Invite(noun) => noun.verb.run(console).await?,
             Self::Member(noun) => noun.verb.run(console).await?,
             Self::SuperAdmin(noun) => noun.verb.run(console).await?,
+            Self::User(noun) => noun.verb.run(console).await?,
             Self::Service(noun) => noun.verb.run(console).await?,
             Self::Events(noun) => return noun.verb.run(console).await,
             Self::Mail(noun) => noun.verb.run(console).await?,

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::Column;
 use super::words::{request_id, time};
@@ -42,6 +43,26 @@ pub(super) enum Verb {
         /// An IANA time zone such as Europe/Berlin
         #[arg(long, value_name = "ZONE")]
         timezone: Option<String>,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Close an account: it grants nothing to anybody until it is opened again
+    Close {
+        /// Its name
+        account: String,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Open a closed account again
+    Reopen {
+        /// Its name
+        account: String,
         #[command(flatten)]
         seen: Seen,
         #[command(flatten)]
@@ -98,6 +119,19 @@ impl Verb {
                     request_id: request_id(),
                     validate_only: rehearsal.dry_run,
                 };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.account.as_ref(), ALL, &[], rehearsal)
+            }
+            Self::Close { account, seen, rehearsal, confirmation } => {
+                confirmation.ask(rehearsal.dry_run, &format!("Close {account}? Nobody has a permission there then."))?;
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let request = proto::CloseAccountRequest { account, etag: seen.etag, request_id, validate_only };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.account.as_ref(), ALL, &[], rehearsal)
+            }
+            Self::Reopen { account, seen, rehearsal } => {
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let request = proto::ReopenAccountRequest { account, etag: seen.etag, request_id, validate_only };
                 let answer = console.call(request).await?;
                 console.changed(&answer, answer.account.as_ref(), ALL, &[], rehearsal)
             }

@@ -98,6 +98,16 @@ calls! {
         ChangePrivilege: ChangePrivilegeRequest => ChangePrivilegeResponse,
         AssignRoles: AssignRolesRequest => AssignRolesResponse,
         RemoveMember: RemoveMemberRequest => RemoveMemberResponse,
+        CloseAccount: CloseAccountRequest => CloseAccountResponse,
+        ReopenAccount: ReopenAccountRequest => ReopenAccountResponse,
+        GetUser: GetUserRequest => GetUserResponse,
+        ListUsers: ListUsersRequest => ListUsersResponse { users: User },
+        CreateUser: CreateUserRequest => CreateUserResponse,
+        SendPasswordReset: SendPasswordResetRequest => SendPasswordResetResponse,
+        DeactivateUser: DeactivateUserRequest => DeactivateUserResponse,
+        ReactivateUser: ReactivateUserRequest => ReactivateUserResponse,
+        DeleteUser: DeleteUserRequest => DeleteUserResponse,
+        RevokeSessions: RevokeSessionsRequest => RevokeSessionsResponse,
     }
     Access {
         CheckAccess: CheckAccessRequest => CheckAccessResponse,

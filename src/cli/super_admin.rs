@@ -4,10 +4,10 @@ use clap::Subcommand;
 
 use super::confirm::Confirmation;
 use super::console::Console;
-use super::screen::Column;
-use super::words::{request_id, time, yes};
+use super::user::COLUMNS;
+use super::words::request_id;
 use super::{Failure, Rehearsal};
-use crate::proto::{self, User};
+use crate::proto;
 
 /// What is done with super-admins.
 #[derive(Debug, Subcommand)]
@@ -27,15 +27,6 @@ pub(super) enum Verb {
         confirmation: Confirmation,
     },
 }
-
-const COLUMNS: &[Column<User>] = &[
-    ("USER", |user| user.id.clone()),
-    ("EMAIL", |user| user.email.clone()),
-    ("NAME", |user| user.display_name.clone()),
-    ("STATE", |user| if user.active { "active" } else { "deactivated" }.to_owned()),
-    ("SUPER-ADMIN", |user| yes(user.super_admin)),
-    ("CREATED", |user| time(user.create_time.as_ref())),
-];
 
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {

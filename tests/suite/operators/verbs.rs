@@ -126,6 +126,28 @@ async fn super_admins_are_made_and_unmade_after_a_yes() {
 }
 
 #[tokio::test]
+async fn logins_are_made_taken_away_given_back_and_deleted() {
+    let (site, _) = with_ann().await;
+    let link = site.operate("user create bob@acme.test Bob --return-link").await.done();
+    let token = link.trim_end().split_once("#token=").expect("a link alone").1.to_owned();
+    site.nobody().await.reset(&token, "purple otters sing badly").await.expect("the link sets the password");
+    let listed = site.operate("user list --email bob --json").await.json();
+    assert_eq!((listed.len(), &listed[0]["email"]), (1, &json!("bob@acme.test")));
+    assert!(site.operate("user deactivate ann@acme.test --yes").await.refused(1).starts_with("LAST_ADMIN: "));
+    site.operate("user deactivate ann@acme.test").await.refused(1);
+    let left = site.operate("user deactivate ann@acme.test --leave-without-admin --yes").await;
+    assert!(left.err.contains("without an admin now: acme"), "{left:?}");
+    assert!(left.done().contains("deactivated"));
+    assert!(site.operate("user reactivate ann@acme.test").await.done().contains("active"));
+    site.operate("user revoke-sessions ann@acme.test --yes").await.done();
+    site.operate("user reset-password ann@acme.test").await.done();
+    site.operate("user delete bob@acme.test --yes").await.done();
+    assert!(site.operate("user show bob@acme.test").await.refused(3).starts_with("USER_NOT_FOUND: "));
+    assert!(site.operate("account close acme --yes").await.done().contains("closed"));
+    assert!(site.operate("account reopen acme").await.done().contains("open"));
+}
+
+#[tokio::test]
 async fn a_service_gets_its_token_once_and_alone() {
     let (site, _) = with_ann().await;
     let made = site.operate("service create tool --scopes users.read,access.check --expires 2030-01-31T00:00:00Z").await;

@@ -1,0 +1,185 @@
+//! `user`: people with a login.
+
+use clap::Subcommand;
+
+use super::confirm::Confirmation;
+use super::console::Console;
+use super::screen::{Column, note};
+use super::words::{request_id, time, yes};
+use super::{Failure, Paging, Rehearsal};
+use crate::proto::{self, User};
+
+/// What is done with people's logins.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List all users in the order in which they came
+    List {
+        /// Only those whose address begins like this
+        #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+        email: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Show one user
+    Show {
+        /// The user's id, usr_…, or address
+        user: String,
+    },
+    /// Make a login; a link that sets its password is mailed
+    Create {
+        /// The address
+        email: String,
+        /// What the person is called
+        display_name: String,
+        /// Print the link instead of mailing it, alone on standard output
+        #[arg(long)]
+        return_link: bool,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Have a link mailed that sets another password
+    ResetPassword {
+        /// The user's id, usr_…, or address
+        user: String,
+        /// Print the link instead of mailing it, alone on standard output
+        #[arg(long)]
+        return_link: bool,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Take a login away for a time; memberships stay, without effect
+    Deactivate {
+        /// The user's id, usr_…, or address
+        user: String,
+        /// Do it although accounts would have nobody left to manage their users
+        #[arg(long)]
+        leave_without_admin: bool,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Let a deactivated login in again
+    Reactivate {
+        /// The user's id, usr_…, or address
+        user: String,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
+    /// Delete a person and erase their address and name; can't be undone
+    Delete {
+        /// The user's id, usr_…, or address
+        user: String,
+        /// Do it although accounts would have nobody left to manage their users
+        #[arg(long)]
+        leave_without_admin: bool,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// End every session of a user
+    RevokeSessions {
+        /// The user's id, usr_…, or address
+        user: String,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+pub(super) const COLUMNS: &[Column<User>] = &[
+    ("USER", |user| user.id.clone()),
+    ("EMAIL", |user| user.email.clone()),
+    ("NAME", |user| user.display_name.clone()),
+    ("STATE", |user| if user.active { "active" } else { "deactivated" }.to_owned()),
+    ("SUPER-ADMIN", |user| yes(user.super_admin)),
+    ("CREATED", |user| time(user.create_time.as_ref())),
+];
+
+impl Verb {
+    pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        match self {
+            Self::List { email, paging } => {
+                console.list(proto::ListUsersRequest { email_prefix: email, ..Default::default() }, paging, COLUMNS).await
+            }
+            Self::Show { user } => {
+                let answer = console.call(proto::GetUserRequest { user }).await?;
+                console.show(answer.user.as_ref(), &[COLUMNS])
+            }
+            Self::Create { email, display_name, return_link, rehearsal } => {
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let request = proto::CreateUserRequest { email, display_name, return_link, request_id, validate_only };
+                let answer = console.call(request).await?;
+                linked(console, &answer, answer.user.as_ref(), answer.link.as_ref(), answer.secret_already_shown, rehearsal)
+            }
+            Self::ResetPassword { user, return_link, rehearsal } => {
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let request = proto::SendPasswordResetRequest { user, return_link, request_id, validate_only };
+                let answer = console.call(request).await?;
+                linked(console, &answer, answer.user.as_ref(), answer.link.as_ref(), answer.secret_already_shown, rehearsal)
+            }
+            Self::Deactivate { user, leave_without_admin, rehearsal, confirmation } => {
+                confirmation.ask(rehearsal.dry_run, &format!("Deactivate {user}? Their sessions and links end for good."))?;
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let request = proto::DeactivateUserRequest { user, leave_without_admin, request_id, validate_only };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &answer.effects, rehearsal)?;
+                left(&answer.accounts_without_admin);
+                Ok(())
+            }
+            Self::Reactivate { user, rehearsal } => {
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let answer = console.call(proto::ReactivateUserRequest { user, request_id, validate_only }).await?;
+                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
+            }
+            Self::Delete { user, leave_without_admin, rehearsal, confirmation } => {
+                confirmation
+                    .ask(rehearsal.dry_run, &format!("Delete {user} and erase address and name? This can't be undone."))?;
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let request = proto::DeleteUserRequest { user, leave_without_admin, request_id, validate_only };
+                let answer = console.call(request).await?;
+                console.changed(&answer, None::<&User>, &[COLUMNS], &answer.effects, rehearsal)?;
+                left(&answer.accounts_without_admin);
+                Ok(())
+            }
+            Self::RevokeSessions { user, rehearsal, confirmation } => {
+                confirmation.ask(rehearsal.dry_run, &format!("End every session of {user}?"))?;
+                let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
+                let answer = console.call(proto::RevokeSessionsRequest { user, request_id, validate_only }).await?;
+                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
+            }
+        }
+    }
+}
+
+/// The link alone goes to standard output, so that it can be piped to who hands it over.
+fn linked<A: super::calls::Named>(
+    console: &mut Console,
+    answer: &A,
+    user: Option<&User>,
+    link: Option<&proto::ReturnedLink>,
+    already_shown: bool,
+    rehearsal: Rehearsal,
+) -> Result<(), Failure> {
+    if already_shown {
+        return Err(Failure::TokenLost(user.map(|user| user.id.clone()).unwrap_or_default()));
+    }
+    let Some(link) = link.filter(|_| !console.screen.json) else {
+        return console.changed(answer, user, &[COLUMNS], &[], rehearsal);
+    };
+    console.screen.line(&link.url)?;
+    console.screen.flush()?;
+    if let Some(user) = user {
+        note(&format!("the link is for {}, ends at {}, and was shown this once", user.id, time(link.expire_time.as_ref())));
+    }
+    Ok(())
+}
+
+/// Says which accounts need an admin now.
+fn left(accounts: &[String]) {
+    if !accounts.is_empty() {
+        note(&format!("without an admin now: {}", accounts.join(", ")));
+    }
+}
