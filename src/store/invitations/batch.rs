@@ -43,9 +43,10 @@ pub async fn insert_all(tx: &mut Tx, invitations: &[&Invitation]) -> Result<(), 
     let rows = rows(invitations)?;
     let done = sqlx::query!(
         "insert into invitations (id, account, address, email, privilege, roles, state, grantor_user, grantor_service, nonce, created,
-                                  expires, send_count, mail, version)
+                                  expires, send_count, mail, version, folded)
          select unhex(value ->> 0), unhex(value ->> 1), unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, 1, unhex(value ->> 6),
-                unhex(value ->> 7), unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12), value ->> 13
+                unhex(value ->> 7), unhex(value ->> 8), value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12), value ->> 13,
+                (select addresses.folded from addresses where addresses.id = unhex(value ->> 2))
            from json_each(?)",
         rows
     )

@@ -93,6 +93,10 @@ async fn each_address_has_its_own_result_in_its_place_and_one_that_fails_hinders
         assert_eq!(shown.etag, invitation.etag, "the event that changed it is the one its etag names");
         assert!(shown.etag.ends_with(&format!("-{:x}", event.seq)), "{} {}", shown.etag, event.seq);
     }
+    let prefixed =
+        proto::ListInvitationsRequest { account: ACME.to_owned(), email_prefix: "new.".to_owned(), ..Default::default() };
+    let found = operator.users.list_invitations(prefixed).await.expect("listed").into_inner().invitations;
+    assert_eq!(found.iter().map(|each| each.id.as_str()).collect::<Vec<_>>(), [first.id.as_str()], "found by its address");
     // each is what a single call would have made: it has its mail and can be accepted
     let token = site.mailed_token(&eve.email).await;
     let eve = site.sign_in(&eve.email).await;
