@@ -71,28 +71,32 @@ pub async fn erase(tx: &mut Tx, user: &User, addresses: &BTreeSet<AddressId>) ->
 }
 
 /// Deletes what was mailed to a person, but for the rows that invitations refer to, which are emptied; notes the files, and those of
-/// invitations that tell the person's name to others.
+/// invitations that told the person's name to others. Those others' rows stay as they are: a mail that was not sent yet is still owed.
 async fn erase_mails(tx: &mut Tx, user: UserId, addresses: &str) -> Result<(), Error> {
     sqlx::query!(
         "insert into erased_mails (id)
          select id from mails where address in (select unhex(value) from json_each(?1))
-         union select id from mails where user = ?2 and kind <> 1
+         union select id from mails where user = ?2 and (kind <> 1 or state <> 1)
              on conflict do nothing",
         addresses,
         user
     )
     .execute(tx.sql())
     .await?;
-    sqlx::query!("delete from mails where kind <> 1 and id in (select id from erased_mails)").execute(tx.sql()).await?;
     sqlx::query!(
-        "update mails set recipient = '', last_reply = '', state = iif(state in (1, 2), 5, state)
-          where id in (select id from erased_mails)"
+        "delete from mails where kind <> 1 and (address in (select unhex(value) from json_each(?1)) or user = ?2)",
+        addresses,
+        user
     )
     .execute(tx.sql())
     .await?;
-    sqlx::query!("insert into erased_mails (id) select id from mails where user = ? and kind = 1 on conflict do nothing", user)
-        .execute(tx.sql())
-        .await?;
+    sqlx::query!(
+        "update mails set recipient = '', last_reply = '', state = iif(state in (1, 2), 5, state)
+          where kind = 1 and address in (select unhex(value) from json_each(?))",
+        addresses
+    )
+    .execute(tx.sql())
+    .await?;
     Ok(())
 }
 

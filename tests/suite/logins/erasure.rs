@@ -130,6 +130,33 @@ async fn what_an_erasure_left_undone_is_done_by_the_next_housekeeping() {
 }
 
 #[tokio::test]
+async fn mail_that_is_owed_to_others_stays_owed_whoever_invited_them_is_deleted() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    let bob = site.member(ACME, "bob@acme.test", Privilege::Admin, &[]).await;
+    let eve = site.person("eve@evil.test").await;
+    // nothing can be written, nor deleted: what an erasure has to do stays to be done when the next comes
+    let away = site.data_dir().join("away");
+    std::fs::rename(site.mail_dir(), &away).expect("moved away");
+    let owed = site.bearer(&ann.token).await.invite("kim@acme.test", Privilege::Normal, &[]).await.expect("invited");
+    site.mails_settled().await;
+    let mut operator = site.operator().await;
+    operator.delete(&ann.id, false).await.expect("the operator may");
+    operator.delete(&eve.id, false).await.expect("the operator may");
+    let request = proto::ListMailRequest::default();
+    let mails = operator.operations.list_mail(request).await.expect("listed").into_inner().mails;
+    let to_kim: Vec<_> = mails.iter().filter(|mail| mail.recipient == "kim@acme.test").collect();
+    assert_eq!(to_kim.iter().map(|mail| mail.state()).collect::<Vec<_>>(), [proto::DeliveryState::Queued]);
+    std::fs::rename(&away, site.mail_dir()).expect("moved back");
+    let resend = proto::ResendInvitationRequest { account: ACME.to_owned(), invitation: owed.id, ..Default::default() };
+    site.bearer(&bob.token).await.users.resend_invitation(resend).await.expect("bob stands behind it");
+    let token = site.mailed_token("kim@acme.test").await;
+    let kim = site.person("kim@acme.test").await;
+    site.bearer(&kim.token).await.accept(&token).await.expect("it is theirs");
+}
+
+#[tokio::test]
 async fn a_rehearsed_deletion_erases_nothing() {
     let site = Site::start().await;
     let id = lived(&site).await;
