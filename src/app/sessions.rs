@@ -31,7 +31,23 @@ pub struct SignedInNow {
 impl App {
     /// Makes a session for a confirmed address and its password; an unknown address costs and answers what a wrong password does.
     pub async fn sign_in(&self, caller: &Caller, email: Option<Email>, password: Password) -> Result<SignedInNow, Error> {
-        let login = match &email {
+        // the hash may have been made anew by another sign-in at the same time: the password is compared once more
+        for _ in 0..2 {
+            if let Some(made) = self.try_sign_in(caller, email.as_ref(), password.clone()).await? {
+                return Ok(made);
+            }
+        }
+        Err(Error::SignInFailed)
+    }
+
+    /// The same; none if the password's hash was replaced after it had been compared.
+    async fn try_sign_in(
+        &self,
+        caller: &Caller,
+        email: Option<&Email>,
+        password: Password,
+    ) -> Result<Option<SignedInNow>, Error> {
+        let login = match email {
             Some(email) => users::login(&mut *self.store.read().await?, email.folded()).await?,
             None => None,
         };
@@ -51,13 +67,13 @@ impl App {
             on_behalf_of: None,
             ..caller.origin().clone()
         };
-        let (user, expires) = self
+        let made = self
             .store
             .write(origin, async move |tx| {
                 let user = users::by_id(tx.sql(), user).await?.filter(|user| user.active).ok_or(Error::SignInFailed)?;
                 // a password that was changed since it was compared opens nothing
                 if users::password(tx.sql(), user.id).await? != hash {
-                    return Err(Error::SignInFailed);
+                    return Ok(None);
                 }
                 if let Some(anew) = anew {
                     users::set_password(tx, user.id, &anew, hash.as_deref()).await?;
@@ -71,10 +87,10 @@ impl App {
                 };
                 sessions::insert(tx, &session).await?;
                 tx.record(Change::SessionStarted(session)).await?;
-                Ok((user, session.expires))
+                Ok(Some((user, session.expires)))
             })
             .await?;
-        Ok(SignedInNow { token, expires, user })
+        Ok(made.map(|(user, expires)| SignedInNow { token, expires, user }))
     }
 
     /// Ends the calling session.

@@ -147,6 +147,41 @@ async fn a_hash_of_another_cost_is_made_anew_at_the_next_sign_in_and_no_earlier(
 }
 
 #[tokio::test]
+async fn sign_ins_at_once_all_succeed_although_the_first_makes_the_hash_anew() {
+    let mut site = Site::start().await;
+    site.confirmed("ann@acme.test").await;
+    for (round, memory) in [128, 192, 256].into_iter().enumerate() {
+        site.cost(memory);
+        site.restart(None).await;
+        let all = futures_util::future::join_all((0..6).map(|_| site.try_sign_in("ann@acme.test", PASSWORD))).await;
+        let refused: Vec<_> = all.into_iter().filter_map(Result::err).collect();
+        assert_eq!(refused, Vec::<String>::new(), "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_two_use_at_once_sets_one_password() {
+    let site = Site::start().await;
+    site.confirmed("ann@acme.test").await;
+    for _ in 0..20 {
+        let request =
+            proto::SendPasswordResetRequest { user: "ann@acme.test".to_owned(), return_link: true, ..Default::default() };
+        let made = site.operator().await.users.send_password_reset(request).await.expect("the operator may").into_inner();
+        let token = made.link.expect("a link").token;
+        let (mut one, mut other) = (site.nobody().await, site.nobody().await);
+        let (first, second) = tokio::join!(one.reset(&token, PASSWORD), other.reset(&token, OTHER));
+        let (won, lost, refused) = match (first, second) {
+            (Ok(_), Err(refused)) => (PASSWORD, OTHER, refused),
+            (Err(refused), Ok(_)) => (OTHER, PASSWORD, refused),
+            (first, second) => panic!("one of the two: {first:?} {second:?}"),
+        };
+        assert_eq!(reason(&refused), "LINK_EXPIRED");
+        assert!(site.try_sign_in("ann@acme.test", won).await.is_ok());
+        assert!(site.try_sign_in("ann@acme.test", lost).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_sign_in_whose_password_is_changed_while_it_is_compared_opens_nothing() {
     let site = Site::start().await;
     let ann = site.person("ann@acme.test").await;
