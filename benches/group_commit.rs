@@ -19,7 +19,7 @@ use user_management::app::UserRef;
 use user_management::app::accounts::NewAccount;
 use user_management::app::admission::Needs;
 use user_management::app::caller::{Caller, Credentials};
-use user_management::app::invitations::HandOver;
+use user_management::app::returned::HandOver;
 use user_management::config::Config;
 use user_management::domain::clock::Clock;
 use user_management::domain::email::Email;

@@ -1,14 +1,15 @@
-//! Invitations, as those who may manage an account's users see them: making, sending again, withdrawing, listing.
+//! Invitations, as those who may manage an account's users see them: making, sending again,
+//! editing, withdrawing. `batch` makes many at once, `listing` finds them; `answers` has what the invited person does.
 
 mod batch;
+mod listing;
 
 use std::sync::Arc;
 
 use super::App;
 use super::admission::{Admitted, allows};
-use super::page::{Page, PageRequest, Query, Search};
-use super::returned::Returned;
-use crate::domain::email::{Email, EmailPrefix};
+use super::returned::{HandOver, Returned};
+use crate::domain::email::Email;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, Grantor, InvitationState};
 use crate::domain::id::{AccountId, AddressId, InvitationId, MailId, UserId};
@@ -20,11 +21,12 @@ use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::token::LinkKind;
-use crate::store::invitations::{self, Invitation, Which};
+use crate::store::invitations::{self, Invitation};
 use crate::store::mails::{self, About, Kind, Owed};
 use crate::store::requests::{Terms, once};
 use crate::store::{Tx, accounts, addresses, members, services, users};
 pub use batch::Invitee;
+pub use listing::Filter;
 
 /// An invitation as it stands at a moment.
 #[derive(Clone, Debug)]
@@ -37,49 +39,12 @@ pub struct Shown {
     pub held: Option<Held>,
 }
 
-/// How a link reaches the invited person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HandOver {
-    /// By mail.
-    Mail,
-    /// By whoever asked for it: it is answered, once and on record, and not mailed.
-    Answer,
-}
-
 /// An invitation whose link is new.
 pub struct Invited {
     /// The invitation.
     pub shown: Shown,
     /// The link, if it was to be answered.
     pub returned: Option<Returned>,
-}
-
-/// Which invitations to list: a bit for each code.
-#[derive(Clone, Debug)]
-pub struct Filter {
-    /// In one of these states; none for "Invited Users", the pending and expired.
-    pub states: u8,
-    /// Whose newest mail has come this far; none for all.
-    pub deliveries: u8,
-    /// Whether something holds them.
-    pub held: Option<bool>,
-    /// The beginning of the address.
-    pub prefix: Option<EmailPrefix>,
-}
-
-/// The bits of the two states that are unanswered.
-const UNANSWERED: u8 = 1 << State::Pending as u8 | 1 << State::Expired as u8;
-
-impl Filter {
-    /// What of it is stored. Whether one has expired and what holds it is known once it was read.
-    const fn stored(&self) -> Which {
-        let pending = if self.states & UNANSWERED == 0 { 0 } else { 1 << Stored::Pending as u8 };
-        Which { states: self.states & !UNANSWERED | pending, deliveries: self.deliveries }
-    }
-
-    fn holds(&self, shown: &Shown) -> bool {
-        self.states & (1 << shown.state as u8) != 0 && self.held.is_none_or(|held| held == shown.held.is_some())
-    }
 }
 
 impl App {
@@ -93,6 +58,7 @@ impl App {
         terms: Terms,
     ) -> Result<Invited, Error> {
         let id = manager.account()?;
+        let answers = hand_over.answers(&terms);
         let app = Arc::clone(self);
         let (invitation, replayed) = self
             .store
@@ -102,7 +68,7 @@ impl App {
                 Ok((load(tx, made.outcome).await?, made.replayed))
             })
             .await?;
-        Ok(self.invited(invitation, hand_over, replayed))
+        Ok(self.invited(invitation, answers, replayed))
     }
 
     async fn invite_in(
@@ -168,9 +134,9 @@ impl App {
         Ok(())
     }
 
-    /// What is answered of an invitation whose link is new.
-    fn invited(&self, invitation: Invitation, hand_over: HandOver, replayed: bool) -> Invited {
-        let returned = (hand_over == HandOver::Answer).then(|| {
+    /// What is answered of an invitation whose link is new; the link itself where that `answers` it and wasn't `replayed`.
+    fn invited(&self, invitation: Invitation, answers: bool, replayed: bool) -> Invited {
+        let returned = answers.then(|| {
             let link = (!replayed).then(|| {
                 let token = self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce);
                 (LinkKind::Invitation, token, invitation.expires)
@@ -189,6 +155,7 @@ impl App {
         hand_over: HandOver,
         terms: Terms,
     ) -> Result<Invited, Error> {
+        let answers = hand_over.answers(&terms);
         let change = async move |app: &Self, tx: &mut Tx, manager: &Admitted, mut invitation: Invitation| {
             app.check_etag(&etag, invitation.version)?;
             let grant = invitation.standing();
@@ -201,7 +168,7 @@ impl App {
             record_link(tx, &invitation, Change::InvitationResent).await
         };
         let (invitation, replayed) = self.change_invitation(manager, id, terms, change).await?;
-        Ok(self.invited(invitation, hand_over, replayed))
+        Ok(self.invited(invitation, answers, replayed))
     }
 
     /// Changes what an unanswered invitation offers; link and lifetime stay.
@@ -307,66 +274,6 @@ impl App {
         let found = invitations::by_id(&mut *self.store.read().await?, id).await?;
         let found = found.filter(|invitation| invitation.account == account);
         found.map(|invitation| self.show(invitation)).ok_or_else(|| Error::InvitationNotFound(id.to_string()))
-    }
-
-    /// Lists an account's invitations, newest first, or, where a prefix is given, in the order of their addresses.
-    pub async fn invitations(&self, reader: &Admitted, filter: Filter, page: &PageRequest) -> Result<Page<Shown>, Error> {
-        const LAST: [u8; 16] = [0xff; 16];
-        let account = reader.account()?;
-        let filter = if filter.states == 0 { Filter { states: UNANSWERED, ..filter } } else { filter };
-        let query = Query::of("invitations").with(account.as_bytes()).with(&[filter.states, filter.deliveries]);
-        let query = query.with_choice(filter.held);
-        if let Some(prefix) = &filter.prefix {
-            let query = query.with_text(prefix.first());
-            return self.invitations_by_address(account, &filter, prefix, query, page).await;
-        }
-        let mut before = InvitationId::from_bytes(query.after(page)?.unwrap_or(LAST));
-        let mut connection = self.store.read().await?;
-        let mut search = Search::new(&query, page);
-        while let Some(limit) = search.wants() {
-            let found = if filter.states == UNANSWERED && filter.deliveries == 0 {
-                invitations::page_unanswered(&mut connection, account, before, limit).await?
-            } else {
-                invitations::page(&mut connection, account, filter.stored(), before, limit).await?
-            };
-            before = found.last().map_or(before, |last| last.id);
-            let shown = found.into_iter().map(|invitation| (invitation.id.as_bytes().to_vec(), self.show(invitation)));
-            search.take(shown, |shown| filter.holds(shown));
-        }
-        Ok(search.page())
-    }
-
-    async fn invitations_by_address(
-        &self,
-        account: AccountId,
-        filter: &Filter,
-        prefix: &EmailPrefix,
-        query: Query,
-        page: &PageRequest,
-    ) -> Result<Page<Shown>, Error> {
-        // an id of no bytes is before every other, so that the first text with the prefix is taken too
-        let mut after = match query.after_text(page)? {
-            None => (prefix.first().to_owned(), Vec::new()),
-            Some(mut key) => {
-                let id = key.split_off(key.len().checked_sub(16).ok_or(Error::PageTokenInvalid)?);
-                (String::from_utf8(key).map_err(|_| Error::PageTokenInvalid)?, id)
-            }
-        };
-        let (which, end) = (filter.stored(), prefix.end());
-        let mut connection = self.store.read().await?;
-        let mut search = Search::new(&query, page);
-        while let Some(limit) = search.wants() {
-            let found = invitations::page_by_address(&mut connection, account, which, (&after.0, &after.1), &end, limit).await?;
-            if let Some((folded, last)) = found.last() {
-                after = (folded.clone(), last.id.as_bytes().to_vec());
-            }
-            let shown = found.into_iter().map(|(folded, invitation)| {
-                let key = [folded.as_bytes(), &invitation.id.as_bytes()[..]].concat();
-                (key, self.show(invitation))
-            });
-            search.take(shown, |shown| filter.holds(shown));
-        }
-        Ok(search.page())
     }
 
     /// An invitation as it stands now: expiry by the clock, and whether it is held by what the directory says.

@@ -4,6 +4,29 @@ use secrecy::SecretString;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::token::LinkKind;
+use crate::store::requests::Terms;
+
+/// How a link reaches the person whom it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandOver {
+    /// By mail.
+    Mail,
+    /// By whoever asked for it: it is answered, once and on record, and not mailed.
+    Answer,
+}
+
+impl HandOver {
+    /// What `return_link` asks for.
+    #[must_use]
+    pub const fn asked(return_link: bool) -> Self {
+        if return_link { Self::Answer } else { Self::Mail }
+    }
+
+    /// Whether there is a link to answer: a rehearsal makes none.
+    pub(super) fn answers(self, terms: &Terms) -> bool {
+        self == Self::Answer && !terms.validate_only
+    }
+}
 
 /// A link that was to be answered.
 pub enum Returned {

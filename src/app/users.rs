@@ -1,33 +1,26 @@
-//! Users, as operators see them: making logins, resetting passwords, taking logins away.
+//! Users, as operators see them: taking logins away and giving them back, ending sessions, the super-admin mark. `links` makes logins and
+//! resets passwords, `listing` finds users.
 
+mod links;
 mod listing;
 
 use super::admission::{Operator, as_policy_sees};
-use super::logins::{make_link, tell};
-use super::returned::Returned;
+use super::logins::tell;
 use super::{App, UserRef};
-use crate::domain::email::Email;
+use crate::domain::edition::Edition;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, ErasedState, LoginState};
-use crate::domain::id::{AccountId, MailId, UserId};
+use crate::domain::id::{AccountId, AddressId, UserId};
 use crate::domain::invitation::Stored;
-use crate::domain::login::LinkPurpose;
-use crate::domain::name::{DisplayName, Slug};
+use crate::domain::name::Slug;
 use crate::domain::policy::{self, Effect};
-use crate::store::login_links::{self, LoginLink};
-use crate::store::mails::{self, About, Kind, Owed};
+use crate::store::login_links;
+use crate::store::mails::Kind;
 use crate::store::members::{self, Membership};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
 use crate::store::{Tx, addresses, erasure, invitations, sessions};
-
-/// A user whose login was made or opened, with the link if it was asked for.
-pub struct Linked {
-    /// The user.
-    pub user: User,
-    /// The link, if it was to be answered.
-    pub returned: Option<Returned>,
-}
+pub use links::Linked;
 
 /// What taking a login away did.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -41,88 +34,6 @@ pub struct Taken {
 }
 
 impl App {
-    /// Makes a login without a password, and the link that sets its first one: mailed, or answered once.
-    pub async fn create_user(
-        &self,
-        operator: Operator,
-        email: Email,
-        display_name: DisplayName,
-        return_link: bool,
-        terms: Terms,
-    ) -> Result<Linked, Error> {
-        let expires_after = self.link.confirmation;
-        let (user, link, replayed) = self
-            .store
-            .write(operator.origin(), async move |tx| {
-                operator.confirm(tx).await?;
-                let made = once(tx, &terms, async |tx| {
-                    let address = addresses::mention(tx, &email).await?;
-                    if let Some(user) = users::by_address(tx.sql(), address).await? {
-                        return Err(Error::UserExists(user.id));
-                    }
-                    let user = User {
-                        id: UserId::new(tx.now(), tx.random()?),
-                        address,
-                        email: email.as_typed().to_owned(),
-                        display_name: display_name.as_str().to_owned(),
-                        active: true,
-                        super_admin: false,
-                        created: tx.now(),
-                        version: tx.next_version(),
-                    };
-                    if !users::insert(tx, &user, None).await? {
-                        return Err(Error::internal("a user came between inside one transaction"));
-                    }
-                    let state = user.state(tx)?;
-                    tx.record(Change::UserCreated(state)).await?;
-                    let link = make_link(tx, user.id, LinkPurpose::SetPassword, None, tx.now().plus(expires_after)).await?;
-                    hand_over(tx, &user, &link, return_link).await?;
-                    Ok((user.id, link.id))
-                })
-                .await?;
-                let (user, link) = made.outcome;
-                Ok((load(tx, user).await?, login_links::by_id(tx.sql(), link).await?, made.replayed))
-            })
-            .await?;
-        let returned = return_link.then(|| self.returned_login_link(link, replayed));
-        Ok(Linked { user, returned })
-    }
-
-    /// Makes a link that sets another password for an active user: mailed, or answered once.
-    pub async fn send_password_reset(
-        &self,
-        operator: Operator,
-        user: UserRef,
-        return_link: bool,
-        terms: Terms,
-    ) -> Result<Linked, Error> {
-        let lifetimes = self.link;
-        let (user, link, replayed) = self
-            .store
-            .write(operator.origin(), async move |tx| {
-                operator.confirm(tx).await?;
-                let made = once(tx, &terms, async |tx| {
-                    let user = find(tx, &user).await?;
-                    if !user.active {
-                        return Err(Error::UserDeactivated(user.id));
-                    }
-                    let (purpose, lifetime) = match users::password(tx.sql(), user.id).await? {
-                        None => (LinkPurpose::SetPassword, lifetimes.confirmation),
-                        Some(_) => (LinkPurpose::ResetPassword, lifetimes.reset),
-                    };
-                    let link = make_link(tx, user.id, purpose, None, tx.now().plus(lifetime)).await?;
-                    hand_over(tx, &user, &link, return_link).await?;
-                    Ok((user.id, link.id))
-                })
-                .await?;
-                let (user, link) = made.outcome;
-                Ok((load(tx, user).await?, login_links::by_id(tx.sql(), link).await?, made.replayed))
-            })
-            .await?;
-        let returned = return_link.then(|| self.returned_login_link(link, replayed));
-        Ok(Linked { user, returned })
-    }
-
     /// Deactivates a login: its sessions and links end, memberships stay without effect. Doing it again changes nothing.
     pub async fn deactivate_user(
         &self,
@@ -277,39 +188,10 @@ impl App {
             })
             .await
     }
-
-    fn returned_login_link(&self, link: Option<LoginLink>, replayed: bool) -> Returned {
-        let open = link.filter(|_| !replayed);
-        Returned::of(open.map(|link| {
-            let kind = link.purpose.kind();
-            (kind, self.link_key.derive(kind, *link.id.as_bytes(), &link.nonce), Some(link.expires))
-        }))
-    }
-}
-
-/// Records that a link was made, and mails it unless it is answered to the caller.
-async fn hand_over(tx: &mut Tx, user: &User, link: &LoginLink, returned: bool) -> Result<(), Error> {
-    let state = link.event_state(tx, returned)?;
-    tx.record(Change::LoginLinkMade(state)).await?;
-    if returned {
-        return Ok(());
-    }
-    let kind = match link.purpose {
-        LinkPurpose::SetPassword => Kind::SetPassword,
-        LinkPurpose::ResetPassword => Kind::PasswordReset,
-        LinkPurpose::ChangeEmail => Kind::AddressChange,
-    };
-    let mail = MailId::new(tx.now(), tx.random()?);
-    let owed = Owed { kind, about: About::Link(link.id, user.id), address: user.address, recipient: &user.email };
-    mails::owe(tx, mail, owed).await
 }
 
 /// What a person loses in an account with their login.
-async fn loss(
-    tx: &mut Tx,
-    edition: crate::domain::edition::Edition,
-    membership: &Membership,
-) -> Result<(AccountId, Effect), Error> {
+async fn loss(tx: &mut Tx, edition: Edition, membership: &Membership) -> Result<(AccountId, Effect), Error> {
     let authority = members::authority(tx.sql(), membership.account, membership.user).await?;
     let authority = authority.ok_or_else(|| Error::internal("a member's account or user isn't in the store"))?;
     let (person, place) = as_policy_sees(authority);
@@ -327,7 +209,7 @@ async fn judged(tx: &mut Tx, leave_without_admin: bool) -> Result<Vec<String>, E
 }
 
 /// Withdraws the unanswered invitations of an address whose person is deleted.
-async fn withdraw_all(tx: &mut Tx, address: crate::domain::id::AddressId) -> Result<(), Error> {
+async fn withdraw_all(tx: &mut Tx, address: AddressId) -> Result<(), Error> {
     for mut invitation in invitations::of_address(tx.sql(), address, i64::MAX).await? {
         invitation.state = Stored::Withdrawn;
         super::invitations::end(tx, &mut invitation, Change::InvitationWithdrawn).await?;

@@ -57,6 +57,33 @@ async fn a_rehearsed_change_tells_its_effects_and_leaves_everything_as_it_was() 
 }
 
 #[tokio::test]
+async fn a_rehearsal_answers_no_link_since_it_makes_none() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let mut operator = site.operator().await;
+    let invite = proto::InviteUserRequest {
+        account: ACME.to_owned(),
+        email: "eve@acme.test".to_owned(),
+        privilege: Privilege::Normal.into(),
+        return_link: true,
+        validate_only: true,
+        ..Default::default()
+    };
+    let invited = operator.users.invite_user(invite).await.expect("as it would be").into_inner();
+    assert!(invited.link.is_none() && !invited.secret_already_shown);
+    assert!(invited.invitation.expect("an invitation").delivery.is_none(), "no mail would go");
+    let create = proto::CreateUserRequest {
+        email: "eve@acme.test".to_owned(),
+        display_name: "Eve".to_owned(),
+        return_link: true,
+        validate_only: true,
+        ..Default::default()
+    };
+    let made = operator.users.create_user(create).await.expect("as it would be").into_inner();
+    assert!(made.link.is_none() && !made.secret_already_shown);
+}
+
+#[tokio::test]
 async fn a_rehearsal_is_refused_as_the_change_would_be() {
     let site = Site::start().await;
     site.account(ACME).await;

@@ -4,7 +4,8 @@ use crate::api::fields::Fields;
 use crate::api::{Api, convert, status};
 use crate::app::admission::Needs;
 use crate::app::caller::Caller;
-use crate::app::invitations::{HandOver, Invited, Invitee};
+use crate::app::invitations::{Invited, Invitee};
+use crate::app::returned::HandOver;
 use crate::domain::error::Error;
 use crate::domain::policy::Standing;
 use crate::proto;
@@ -29,7 +30,7 @@ pub(super) async fn invite(
         return Err(fields.refusal());
     };
     let grant = Standing { privilege, roles };
-    let invited = api.app.invite(manager, email, grant, hand_over(request.return_link), terms).await?;
+    let invited = api.app.invite(manager, email, grant, HandOver::asked(request.return_link), terms).await?;
     let (invitation, link, secret_already_shown) = told(api, invited);
     Ok(proto::InviteUserResponse { invitation, link, secret_already_shown })
 }
@@ -50,7 +51,8 @@ pub(super) async fn invite_all(
     let mut invitees = Vec::with_capacity(request.invitees.len());
     let parse = |entry| invitee(entry).map(|invitee| invitees.push(invitee));
     let parsed: Vec<Result<(), Error>> = request.invitees.iter().map(parse).collect();
-    let (results, secret_already_shown) = api.app.invite_all(manager, invitees, hand_over(request.return_link), terms).await?;
+    let (results, secret_already_shown) =
+        api.app.invite_all(manager, invitees, HandOver::asked(request.return_link), terms).await?;
     let mut results = results.into_iter();
     let result = |parsed: Result<(), Error>| {
         let outcome = match parsed {
@@ -111,7 +113,7 @@ pub(super) async fn resend(
     let invitation = fields.id("invitation", &request.invitation);
     let etag = fields.etag(&request.etag);
     let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
-    let invited = api.app.resend_invitation(manager, invitation, etag, hand_over(request.return_link), terms).await?;
+    let invited = api.app.resend_invitation(manager, invitation, etag, HandOver::asked(request.return_link), terms).await?;
     let (invitation, link, secret_already_shown) = told(api, invited);
     Ok(proto::ResendInvitationResponse { invitation, link, secret_already_shown })
 }
@@ -130,10 +132,6 @@ pub(super) async fn withdraw(
     let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
     let shown = api.app.withdraw_invitation(manager, invitation, etag, terms).await?;
     Ok(proto::WithdrawInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, true)) })
-}
-
-const fn hand_over(return_link: bool) -> HandOver {
-    if return_link { HandOver::Answer } else { HandOver::Mail }
 }
 
 fn told(api: &Api, invited: Invited) -> (Option<proto::Invitation>, Option<proto::ReturnedLink>, bool) {

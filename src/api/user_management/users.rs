@@ -3,6 +3,7 @@
 use crate::api::fields::Fields;
 use crate::api::{Api, convert};
 use crate::app::caller::Caller;
+use crate::app::returned::HandOver;
 use crate::app::users::Linked;
 use crate::domain::error::Error;
 use crate::proto;
@@ -44,7 +45,8 @@ pub(super) async fn create(
     let email = fields.email(&request.email);
     let name = fields.display_name(&request.display_name);
     let (Some(terms), Some(email), Some(name)) = (terms, email, name) else { return Err(fields.refusal()) };
-    let Linked { user, returned } = api.app.create_user(operator, email, name, request.return_link, terms).await?;
+    let Linked { user, returned } =
+        api.app.create_user(operator, email, name, HandOver::asked(request.return_link), terms).await?;
     let user = Some(convert::user(&api.app, &user));
     let (link, secret_already_shown) = convert::returned(&api.app, returned);
     Ok(proto::CreateUserResponse { user, link, secret_already_shown })
@@ -61,7 +63,8 @@ pub(super) async fn send_password_reset(
     let terms = fields.terms(&caller, "SendPasswordReset", &id, &request, request.validate_only);
     let user = fields.user(&request.user);
     let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
-    let Linked { user, returned } = api.app.send_password_reset(operator, user, request.return_link, terms).await?;
+    let Linked { user, returned } =
+        api.app.send_password_reset(operator, user, HandOver::asked(request.return_link), terms).await?;
     let user = Some(convert::user(&api.app, &user));
     let (link, secret_already_shown) = convert::returned(&api.app, returned);
     Ok(proto::SendPasswordResetResponse { user, link, secret_already_shown })

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{HandOver, Invited, draft, open_account, owed};
+use super::{Invited, draft, open_account, owed};
 use crate::app::App;
 use crate::app::admission::Admitted;
+use crate::app::returned::HandOver;
 use crate::domain::edition::Edition;
 use crate::domain::email::Email;
 use crate::domain::error::Error;
@@ -67,6 +68,7 @@ impl App {
         terms: Terms,
     ) -> Result<(Vec<Result<Invited, Error>>, bool), Error> {
         let account = manager.account()?;
+        let answers = hand_over.answers(&terms);
         let app = Arc::clone(self);
         let (outcomes, found, replayed) = self
             .store
@@ -83,7 +85,7 @@ impl App {
         let result = |outcome: Result<InvitationId, Refusal>| {
             let id = outcome.map_err(|refusal| refusal.error(self.edition))?;
             let invitation = found.remove(&id).ok_or_else(|| Error::internal("an invitation of the batch isn't in the store"))?;
-            Ok(self.invited(invitation, hand_over, replayed))
+            Ok(self.invited(invitation, answers, replayed))
         };
         Ok((outcomes.into_iter().map(result).collect(), replayed))
     }
