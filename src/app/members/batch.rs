@@ -74,7 +74,7 @@ impl App {
             events.push(update.what.change(membership.state()));
             outcomes.push(Outcome { membership, effect });
         }
-        members::update_all(tx, account, &kept).await?;
+        members::update_all(tx, &kept).await?;
         members::delete_all(tx, account, &removed).await?;
         tx.record_all(events).await?;
         Ok(outcomes)

@@ -87,26 +87,27 @@ pub async fn holders(
     Ok(rows.into_iter().map(|row| (row.address, Holder { user: row.user, is_member: row.is_member })).collect())
 }
 
-/// Changes where members stand.
-pub async fn update_all(tx: &mut Tx, account: AccountId, members: &[Membership]) -> Result<(), Error> {
+/// Changes where members stand. They are there, so each insertion conflicts and becomes an update: an update that is joined with what is
+/// given would be read by SQLite the other way round, the given set anew for every member of the account.
+pub async fn update_all(tx: &mut Tx, members: &[Membership]) -> Result<(), Error> {
     if members.is_empty() {
         return Ok(());
     }
     let rows: Vec<_> = members
         .iter()
         .map(|member| {
-            let user = crate::store::hex(member.user.as_bytes());
-            (user, member.privilege.code(), member.roles.bits(), member.version)
+            let (account, user) = (crate::store::hex(member.account.as_bytes()), crate::store::hex(member.user.as_bytes()));
+            let joined = member.joined.as_micros();
+            (account, user, member.privilege.code(), member.roles.bits(), joined, member.version)
         })
         .collect();
     let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
     let done = sqlx::query!(
-        "update members set privilege = given.privilege, roles = given.roles, version = given.version
-           from (select unhex(value ->> 0) as user, value ->> 1 as privilege, value ->> 2 as roles, value ->> 3 as version
-                   from json_each(?1)) as given
-          where members.account = ?2 and members.user = given.user",
-        rows,
-        account
+        "insert into members (account, user, privilege, roles, joined, version)
+         select unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?) where true
+             on conflict (account, user) do update
+            set privilege = excluded.privilege, roles = excluded.roles, version = excluded.version",
+        rows
     )
     .execute(tx.sql())
     .await?;
