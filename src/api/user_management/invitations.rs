@@ -1,10 +1,10 @@
-//! Inviting people, and what becomes of invitations before they are answered.
+//! Invitations: making and finding them, and what becomes of them before they are answered.
 
 use crate::api::fields::Fields;
 use crate::api::{Api, convert, status};
 use crate::app::admission::Needs;
 use crate::app::caller::Caller;
-use crate::app::invitations::{Invited, Invitee};
+use crate::app::invitations::{Filter, Invited, Invitee};
 use crate::app::returned::HandOver;
 use crate::domain::error::Error;
 use crate::domain::policy::Standing;
@@ -13,6 +13,40 @@ use crate::proto::invite_result::Outcome;
 
 /// Entries of a batch at most.
 const MOST: usize = 1000;
+
+pub(super) async fn get(
+    api: &Api,
+    caller: Caller,
+    request: proto::GetInvitationRequest,
+) -> Result<proto::GetInvitationResponse, Error> {
+    let reader = api.app.admit(&caller, &request.account, Needs::READ)?;
+    let mut fields = Fields::after(reader.violation());
+    let Some(id) = fields.id("invitation", &request.invitation) else { return Err(fields.refusal()) };
+    let shown = api.app.invitation(&reader, id).await?;
+    let replies = reader.sees_replies(&api.app);
+    Ok(proto::GetInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, replies)) })
+}
+
+pub(super) async fn list(
+    api: &Api,
+    caller: Caller,
+    request: proto::ListInvitationsRequest,
+) -> Result<proto::ListInvitationsResponse, Error> {
+    let reader = api.app.admit(&caller, &request.account, Needs::READ)?;
+    let mut fields = Fields::after(reader.violation());
+    let states = fields.codes("states", &request.states, 5);
+    let deliveries = fields.codes("delivery_states", &request.delivery_states, 5);
+    let prefix = fields.email_prefix(&request.email_prefix);
+    let page = fields.page(request.page_size, request.page_token);
+    let (Some(states), Some(deliveries), Some(prefix), Some(page)) = (states, deliveries, prefix, page) else {
+        return Err(fields.refusal());
+    };
+    let filter = Filter { states, deliveries, held: request.held, prefix };
+    let page = api.app.invitations(&reader, filter, &page).await?;
+    let replies = reader.sees_replies(&api.app);
+    let invitations = page.entries.iter().map(|shown| convert::invitation(&api.app, shown, replies)).collect();
+    Ok(proto::ListInvitationsResponse { invitations, next_page_token: page.next })
+}
 
 pub(super) async fn invite(
     api: &Api,

@@ -1,4 +1,4 @@
-//! What becomes of members.
+//! Members: finding them, and what becomes of them.
 
 use crate::api::fields::Fields;
 use crate::api::{Api, convert};
@@ -8,9 +8,38 @@ use crate::app::members::{Update, What};
 use crate::domain::error::Error;
 use crate::proto;
 use crate::proto::member_update::Change;
+use crate::store::members::Which;
 
 /// Entries of a batch at most.
 const MOST: usize = 1000;
+
+pub(super) async fn get(api: &Api, caller: Caller, request: proto::GetMemberRequest) -> Result<proto::GetMemberResponse, Error> {
+    let reader = api.app.admit(&caller, &request.account, Needs::READ)?;
+    let mut fields = Fields::after(reader.violation());
+    let Some(user) = fields.user(&request.user) else { return Err(fields.refusal()) };
+    let member = api.app.member(&reader, &user).await?;
+    Ok(proto::GetMemberResponse { member: Some(convert::member(&api.app, &member)) })
+}
+
+pub(super) async fn list(
+    api: &Api,
+    caller: Caller,
+    request: proto::ListMembersRequest,
+) -> Result<proto::ListMembersResponse, Error> {
+    let reader = api.app.admit(&caller, &request.account, Needs::READ)?;
+    let mut fields = Fields::after(reader.violation());
+    let privileges = fields.codes("privileges", &request.privileges, 3);
+    let role = fields.role(request.role);
+    let prefix = fields.email_prefix(&request.email_prefix);
+    let page = fields.page(request.page_size, request.page_token);
+    let (Some(privileges), Some(role), Some(prefix), Some(page)) = (privileges, role, prefix, page) else {
+        return Err(fields.refusal());
+    };
+    let which = Which { privileges, role, active: request.active };
+    let page = api.app.members(&reader, which, prefix, &page).await?;
+    let members = page.entries.iter().map(|member| convert::member(&api.app, member)).collect();
+    Ok(proto::ListMembersResponse { members, next_page_token: page.next })
+}
 
 pub(super) async fn change_privilege(
     api: &Api,
