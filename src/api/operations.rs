@@ -30,6 +30,7 @@ impl Operations for Api {
                 start_time: Some(convert::time(inside.started)),
                 mail_queue: Some(convert::mail_queue(inside.queue)),
                 listeners: self.listeners.get().cloned().unwrap_or_default(),
+                accounts_without_admin: inside.accounts_without_admin,
                 ..open
             })
         })

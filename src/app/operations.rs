@@ -10,6 +10,7 @@ use crate::domain::edition::Edition;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, Event, MailState};
 use crate::domain::id::{AccountId, MailId};
+use crate::store::accounts;
 use crate::store::events::{self, Which, Whole};
 use crate::store::mails::{self, Mail, Queue};
 use crate::store::requests::{Terms, once};
@@ -32,6 +33,8 @@ pub struct Inside {
     pub started: Timestamp,
     /// The mail queue.
     pub queue: MailQueue,
+    /// Open accounts without an active member who may manage their users.
+    pub accounts_without_admin: i64,
 }
 
 /// The state of the mail queue.
@@ -58,7 +61,8 @@ impl App {
             let queue = self.queue().await?;
             let path = self.store.directory().path();
             let data_dir = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-            Some(Inside { data_dir, started: self.started, queue })
+            let accounts_without_admin = accounts::without_admin(&mut *self.store.read().await?).await?;
+            Some(Inside { data_dir, started: self.started, queue, accounts_without_admin })
         } else {
             None
         };

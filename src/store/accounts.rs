@@ -175,3 +175,9 @@ pub async fn page_of(
     .fetch_all(connection)
     .await?)
 }
+
+/// How many open accounts have no active member who may manage their users.
+pub async fn without_admin(connection: &mut SqliteConnection) -> Result<i64, Error> {
+    let row = sqlx::query!(r#"select count(*) as "count!: i64" from accounts where class = 0"#).fetch_one(connection).await?;
+    Ok(row.count)
+}

@@ -122,6 +122,11 @@ async fn an_account_is_left_without_an_admin_only_by_an_operator_who_says_so() {
     let answer = operator.deactivate(&ann.id, true).await.expect("acknowledged");
     assert_eq!(answer.accounts_without_admin, ["acme", "beta"]);
     assert!(operator.account().await.admin_missing);
+    let missing = proto::ListAccountsRequest { admin_missing: Some(true), ..Default::default() };
+    let listed = operator.users.list_accounts(missing).await.expect("listed").into_inner().accounts;
+    assert_eq!(listed.iter().map(|account| account.name.as_str()).collect::<Vec<_>>(), ["acme", "beta"]);
+    let info = operator.operations.get_server_info(proto::GetServerInfoRequest {}).await.expect("answered").into_inner();
+    assert_eq!(info.accounts_without_admin, 2);
     let events = operator.events_after(before).await;
     let left: Vec<_> = events.iter().filter(|event| event.kind() == EventKind::AccountLeftWithoutAdmin).collect();
     assert_eq!(left.iter().map(|event| event.account.as_str()).collect::<Vec<_>>(), ["acme", "beta"]);
