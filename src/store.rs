@@ -62,6 +62,10 @@ impl Default for Tuning {
 /// How many reads run at once; more wait in line.
 const READERS: u32 = 4;
 
+/// What each of them keeps of the file in memory, in KiB (negative, as SQLite has it): a page of a list touches entries all over a large file,
+/// and SQLite's own 2 MiB hold few of the pages on the way. Mapping the file would do without, and make a fault of the disk kill the process.
+const READER_CACHE: &str = "-16384";
+
 /// The data, readable, before anything can be written.
 pub struct Opened {
     directory: DataDir,
@@ -76,7 +80,7 @@ impl Opened {
         let file = directory.database();
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(open::options(&file).read_only(true))
+            .connect_with(open::options(&file).read_only(true).pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| OpenError::Database(file, error))?;
         Ok(Self { directory, readers, fresh })

@@ -23,7 +23,7 @@ use queries::{Asked, QUERIES};
 const PAGE: i32 = 20;
 
 /// How often a page is asked for.
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 101;
 
 fn main() {
     let asked = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
@@ -38,18 +38,16 @@ async fn compare(small: u32, large: u32) {
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for (name, query) in QUERIES {
         let tokens = (few.tokens(query).await, many.tokens(query).await);
-        let mut cells = Vec::new();
-        let mut worst = 0.0_f64;
-        for place in 0..3 {
-            let (mut times_few, mut times_many) = (Vec::new(), Vec::new());
-            for round in 0..ROUNDS {
+        let mut times = [const { (Vec::new(), Vec::new()) }; 3];
+        for round in 0..ROUNDS {
+            for (place, (times_few, times_many)) in times.iter_mut().enumerate() {
                 times_few.push(few.time(query, tokens.0.at(place, round)).await);
                 times_many.push(many.time(query, tokens.1.at(place, round)).await);
             }
-            let (few, many) = (median(times_few), median(times_many));
-            worst = worst.max(many / few);
-            cells.push(format!("{few:.0} | {many:.0}"));
         }
+        let medians = times.map(|(few, many)| (median(few), median(many)));
+        let worst = medians.iter().map(|(few, many)| many / few).fold(0.0, f64::max);
+        let cells = medians.map(|(few, many)| format!("{few:.0} | {many:.0}"));
         println!("| {name} | {} | {worst:.2} |", cells.join(" | "));
     }
 }
@@ -59,7 +57,7 @@ fn median(mut times: Vec<f64>) -> f64 {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// The tokens of pages at the places that are measured: one page at the beginning, several in the middle, one at the end.
+/// The tokens of pages at the places that are measured: one page at the beginning, several in the middle, the last full one at the end.
 struct Tokens {
     middle: Vec<String>,
     last: String,
@@ -101,30 +99,37 @@ impl Site {
 
     /// Walks a list to its end in long pages, whose tokens are good for short ones too, and answers those of the middle and the end.
     async fn tokens(&self, query: Asked) -> Tokens {
-        let (mut tokens, mut all) = (vec![String::new()], 0);
-        while let Some(next) = self.after(query, tokens.last().expect("one"), 1000, &mut all).await {
-            tokens.push(next);
+        let mut long = vec![String::new()];
+        while let (_, Some(next)) = self.ask(query, long.last().expect("one"), 1000).await {
+            long.push(next);
         }
-        let mut middle = vec![tokens.swap_remove(tokens.len() / 2)];
+        let mut middle = vec![long.get(long.len() / 2).cloned().unwrap_or_default()];
         while middle.len() < ROUNDS {
-            let Some(next) = self.after(query, middle.last().expect("one"), PAGE, &mut 0).await else { break };
-            middle.push(next);
+            match self.ask(query, middle.last().expect("one"), PAGE).await {
+                (_, Some(next)) => middle.push(next),
+                (_, None) => break,
+            }
         }
-        // the page at the very end may be short
+        // a short list's middle would be its end, which may be short
         if middle.len() > 1 {
             middle.pop();
         }
-        let mut last = vec![tokens.pop().unwrap_or_default()];
-        while let Some(next) = self.after(query, last.last().expect("one"), PAGE, &mut 0).await {
-            last.push(next);
+        // pages after the one before the last long one: the last may hold too few for one
+        let mut last = long.get(long.len().saturating_sub(2)).cloned().unwrap_or_default();
+        let mut token = last.clone();
+        loop {
+            let (entries, next) = self.ask(query, &token, PAGE).await;
+            if entries == usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                last.clone_from(&token);
+            }
+            let Some(next) = next else { return Tokens { middle, last } };
+            token = next;
         }
-        Tokens { middle, last: last.pop().expect("one") }
     }
 
-    async fn after(&self, query: Asked, token: &str, size: i32, all: &mut usize) -> Option<String> {
+    async fn ask(&self, query: Asked, token: &str, size: i32) -> (usize, Option<String>) {
         let (entries, next) = query(self.channel.clone(), token.to_owned(), size).await;
-        *all += entries;
-        (!next.is_empty()).then_some(next)
+        (entries, Some(next).filter(|next| !next.is_empty()))
     }
 
     /// Microseconds that a page takes.

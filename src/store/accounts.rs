@@ -128,11 +128,11 @@ pub async fn page(
     Ok(sqlx::query_as!(
         Account,
         r#"with recursive walk(class, name) as (
-                select value, (select n.name from accounts n where n.class = value and n.name >= ?2 and n.name < ?3
+                select value, (select n.name from accounts n indexed by accounts_by_class where n.class = value and n.name >= ?2 and n.name < ?3
                                 order by n.name limit 1)
                   from json_each(?1)
                 union all
-                select class, (select n.name from accounts n where n.class = walk.class and n.name > walk.name and n.name < ?3
+                select class, (select n.name from accounts n indexed by accounts_by_class where n.class = walk.class and n.name > walk.name and n.name < ?3
                                 order by n.name limit 1)
                   from walk where name is not null
                  order by 2 nulls last limit ?4)

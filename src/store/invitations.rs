@@ -245,11 +245,11 @@ pub async fn page(
     let rows = read!(
         "where i.id in (
             with recursive walk(class, id) as (
-                select value, (select n.id from invitations n where n.account = ?1 and n.class = value and n.id < ?3
+                select value, (select n.id from invitations n indexed by invitations_by_class where n.account = ?1 and n.class = value and n.id < ?3
                                 order by n.id desc limit 1)
                   from json_each(?2)
                 union all
-                select class, (select n.id from invitations n where n.account = ?1 and n.class = walk.class and n.id < walk.id
+                select class, (select n.id from invitations n indexed by invitations_by_class where n.account = ?1 and n.class = walk.class and n.id < walk.id
                                 order by n.id desc limit 1)
                   from walk where id is not null
                  order by 2 desc limit ?4)
@@ -280,11 +280,11 @@ pub async fn page_by_address(
         "where i.id in (
             with recursive walk(class, folded, id) as (
                 select value, n.folded, n.id from json_each(?2) cross join invitations n
-                 where n.id = (select o.id from invitations o where o.account = ?1 and o.class = value and (o.folded, o.id) > (?3, ?4)
+                 where n.id = (select o.id from invitations o indexed by invitations_by_class_and_address where o.account = ?1 and o.class = value and (o.folded, o.id) > (?3, ?4)
                                 order by o.folded, o.id limit 1) and n.folded < ?5
                 union all
                 select walk.class, n.folded, n.id from walk cross join invitations n
-                 where n.id = (select o.id from invitations o
+                 where n.id = (select o.id from invitations o indexed by invitations_by_class_and_address
                                 where o.account = ?1 and o.class = walk.class and (o.folded, o.id) > (walk.folded, walk.id)
                                 order by o.folded, o.id limit 1) and n.folded < ?5
                  order by 2, 3 limit ?6)

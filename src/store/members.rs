@@ -261,11 +261,11 @@ pub async fn page(
     let rows = read!(
         "(with recursive walk(class, joined, user) as (
             select value, m.joined, m.user from json_each(?2) cross join members m
-             where m.account = ?1 and m.user = (select n.user from members n where n.account = ?1 and n.class = value
+             where m.account = ?1 and m.user = (select n.user from members n indexed by members_by_class where n.account = ?1 and n.class = value
                                                    and (n.joined, n.user) > (?3, ?4) order by n.joined, n.user limit 1)
             union all
             select walk.class, m.joined, m.user from walk cross join members m
-             where m.account = ?1 and m.user = (select n.user from members n where n.account = ?1 and n.class = walk.class
+             where m.account = ?1 and m.user = (select n.user from members n indexed by members_by_class where n.account = ?1 and n.class = walk.class
                                                    and (n.joined, n.user) > (walk.joined, walk.user) order by n.joined, n.user limit 1)
              order by 2, 3 limit ?5) select user from walk) walked
            cross join members m on m.account = ?1 and m.user = walked.user
@@ -292,11 +292,11 @@ pub async fn page_by_address(
     let classes = which.classes();
     let rows = read!(
         "(with recursive walk(class, folded) as (
-            select value, (select n.folded from members n where n.account = ?1 and n.class = value and n.folded >= ?3 and n.folded < ?4
+            select value, (select n.folded from members n indexed by members_by_class_and_address where n.account = ?1 and n.class = value and n.folded >= ?3 and n.folded < ?4
                             order by n.folded limit 1)
               from json_each(?2)
             union all
-            select class, (select n.folded from members n where n.account = ?1 and n.class = walk.class and n.folded > walk.folded
+            select class, (select n.folded from members n indexed by members_by_class_and_address where n.account = ?1 and n.class = walk.class and n.folded > walk.folded
                               and n.folded < ?4 order by n.folded limit 1)
               from walk where folded is not null
              order by 2 nulls last limit ?5) select class, folded from walk) walked

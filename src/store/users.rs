@@ -124,9 +124,9 @@ pub async fn page(connection: &mut SqliteConnection, which: Which, after: UserId
     Ok(sqlx::query_as!(
         User,
         r#"with recursive walk(class, id) as (
-                select value, (select n.id from users n where n.class = value and n.id > ?2 order by n.id limit 1) from json_each(?1)
+                select value, (select n.id from users n indexed by users_by_class where n.class = value and n.id > ?2 order by n.id limit 1) from json_each(?1)
                 union all
-                select class, (select n.id from users n where n.class = walk.class and n.id > walk.id order by n.id limit 1)
+                select class, (select n.id from users n indexed by users_by_class where n.class = walk.class and n.id > walk.id order by n.id limit 1)
                   from walk where id is not null
                  order by 2 nulls last limit ?3)
            select u.id as "id: UserId", u.address as "address: AddressId", u.email, u.display_name, u.active as "active: bool",
@@ -150,11 +150,11 @@ pub async fn page_by_address(
     let classes = which.classes();
     let rows = sqlx::query!(
         r#"with recursive walk(class, folded) as (
-                select value, (select n.folded from users n where n.class = value and n.folded >= ?2 and n.folded < ?3
+                select value, (select n.folded from users n indexed by users_by_class_and_address where n.class = value and n.folded >= ?2 and n.folded < ?3
                                 order by n.folded limit 1)
                   from json_each(?1)
                 union all
-                select class, (select n.folded from users n where n.class = walk.class and n.folded > walk.folded and n.folded < ?3
+                select class, (select n.folded from users n indexed by users_by_class_and_address where n.class = walk.class and n.folded > walk.folded and n.folded < ?3
                                 order by n.folded limit 1)
                   from walk where folded is not null
                  order by 2 nulls last limit ?4)

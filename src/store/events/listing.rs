@@ -99,11 +99,11 @@ async fn of_account(
         let subject = &subject.as_bytes()[..];
         return Ok(walked!(
             r#"with recursive walk(kind, seq) as (
-                select value, (select n.seq from events n where n.account = ?4 and n.subject = ?5 and n.kind = value and n.seq >= ?2 and n.seq < ?3
+                select value, (select n.seq from events n indexed by events_by_account_and_subject where n.account = ?4 and n.subject = ?5 and n.kind = value and n.seq >= ?2 and n.seq < ?3
                                 order by n.seq desc limit 1)
                   from json_each(?1)
                 union all
-                select kind, (select n.seq from events n where n.account = ?4 and n.subject = ?5 and n.kind = walk.kind and n.seq >= ?2
+                select kind, (select n.seq from events n indexed by events_by_account_and_subject where n.account = ?4 and n.subject = ?5 and n.kind = walk.kind and n.seq >= ?2
                                  and n.seq < walk.seq order by n.seq desc limit 1)
                   from walk where seq is not null
                  order by 2 desc limit ?6)
@@ -120,11 +120,11 @@ async fn of_account(
     if let Some(actor) = which.actor.map(Actor::mark) {
         return Ok(walked!(
             r#"with recursive walk(kind, seq) as (
-                select value, (select n.seq from events n where n.account = ?4 and n.actor = ?5 and n.kind = value and n.seq >= ?2 and n.seq < ?3
+                select value, (select n.seq from events n indexed by events_by_account_and_actor where n.account = ?4 and n.actor = ?5 and n.kind = value and n.seq >= ?2 and n.seq < ?3
                                 order by n.seq desc limit 1)
                   from json_each(?1)
                 union all
-                select kind, (select n.seq from events n where n.account = ?4 and n.actor = ?5 and n.kind = walk.kind and n.seq >= ?2
+                select kind, (select n.seq from events n indexed by events_by_account_and_actor where n.account = ?4 and n.actor = ?5 and n.kind = walk.kind and n.seq >= ?2
                                  and n.seq < walk.seq order by n.seq desc limit 1)
                   from walk where seq is not null
                  order by 2 desc limit ?6)
@@ -140,11 +140,11 @@ async fn of_account(
     }
     Ok(walked!(
         r#"with recursive walk(kind, seq) as (
-                select value, (select n.seq from events n where n.account = ?4 and n.kind = value and n.seq >= ?2 and n.seq < ?3
+                select value, (select n.seq from events n indexed by events_by_account_and_kind where n.account = ?4 and n.kind = value and n.seq >= ?2 and n.seq < ?3
                                 order by n.seq desc limit 1)
                   from json_each(?1)
                 union all
-                select kind, (select n.seq from events n where n.account = ?4 and n.kind = walk.kind and n.seq >= ?2
+                select kind, (select n.seq from events n indexed by events_by_account_and_kind where n.account = ?4 and n.kind = walk.kind and n.seq >= ?2
                                  and n.seq < walk.seq order by n.seq desc limit 1)
                   from walk where seq is not null
                  order by 2 desc limit ?5)
@@ -169,11 +169,11 @@ async fn of_all(
         let subject = &subject.as_bytes()[..];
         return Ok(walked!(
             r#"with recursive walk(kind, seq) as (
-                select value, (select n.seq from events n where n.subject = ?4 and n.kind = value and n.seq >= ?2 and n.seq < ?3
+                select value, (select n.seq from events n indexed by events_by_subject where n.subject = ?4 and n.kind = value and n.seq >= ?2 and n.seq < ?3
                                 order by n.seq desc limit 1)
                   from json_each(?1)
                 union all
-                select kind, (select n.seq from events n where n.subject = ?4 and n.kind = walk.kind and n.seq >= ?2
+                select kind, (select n.seq from events n indexed by events_by_subject where n.subject = ?4 and n.kind = walk.kind and n.seq >= ?2
                                  and n.seq < walk.seq order by n.seq desc limit 1)
                   from walk where seq is not null
                  order by 2 desc limit ?5)
@@ -189,11 +189,11 @@ async fn of_all(
     if let Some(actor) = which.actor.map(Actor::mark) {
         return Ok(walked!(
             r#"with recursive walk(kind, seq) as (
-                select value, (select n.seq from events n where n.actor = ?4 and n.kind = value and n.seq >= ?2 and n.seq < ?3
+                select value, (select n.seq from events n indexed by events_by_actor where n.actor = ?4 and n.kind = value and n.seq >= ?2 and n.seq < ?3
                                 order by n.seq desc limit 1)
                   from json_each(?1)
                 union all
-                select kind, (select n.seq from events n where n.actor = ?4 and n.kind = walk.kind and n.seq >= ?2
+                select kind, (select n.seq from events n indexed by events_by_actor where n.actor = ?4 and n.kind = walk.kind and n.seq >= ?2
                                  and n.seq < walk.seq order by n.seq desc limit 1)
                   from walk where seq is not null
                  order by 2 desc limit ?5)
@@ -209,11 +209,11 @@ async fn of_all(
     if which.some_kinds {
         return Ok(walked!(
             r#"with recursive walk(kind, seq) as (
-                select value, (select n.seq from events n where n.kind = value and n.seq >= ?2 and n.seq < ?3
+                select value, (select n.seq from events n indexed by events_by_kind where n.kind = value and n.seq >= ?2 and n.seq < ?3
                                 order by n.seq desc limit 1)
                   from json_each(?1)
                 union all
-                select kind, (select n.seq from events n where n.kind = walk.kind and n.seq >= ?2
+                select kind, (select n.seq from events n indexed by events_by_kind where n.kind = walk.kind and n.seq >= ?2
                                  and n.seq < walk.seq order by n.seq desc limit 1)
                   from walk where seq is not null
                  order by 2 desc limit ?4)

@@ -1,7 +1,8 @@
 -- What lists are read along. The promise is that a page costs the same however much there is, whatever is asked for, so no list may read
 -- past entries that don't match. Filters of few values make a *class*, one small number, and the entries of each class are read in the
 -- list's order along an index that begins with it; a page merges the classes that were asked for (`with recursive walk` in the queries).
--- Filters by the beginning of an address go along the addresses, in their order.
+-- Those name their index: several would do to find an entry, and the wrong one reads past everything. Filters by the beginning of an address
+-- go along the addresses, in their order.
 --
 -- What is asked of another table's row stands beside the entry: the address in the form that equality is judged on, whether the login
 -- is active, how the newest mail has fared. Triggers keep these copies, so that no write can forget one of them, and erasing or changing
