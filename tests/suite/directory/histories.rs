@@ -49,13 +49,13 @@ struct World {
     people: Vec<Person>,
     invitations: Vec<(String, String)>,
     services: Vec<String>,
+    made: u32,
     done: BTreeMap<&'static str, u32>,
 }
 
 /// One of several who do things at random, at once.
 struct Actor<'a> {
     dice: Dice,
-    number: usize,
     site: &'a Site,
     world: &'a RefCell<World>,
     operator: Client,
@@ -79,13 +79,14 @@ impl Actor<'_> {
 
     async fn acts(&mut self, steps: usize) {
         for step in 0..steps {
-            let (what, done) = match self.dice.throw(12) {
+            let (what, done) = match self.dice.throw(14) {
                 0 => ("account", self.changes_an_account().await),
                 1..=3 => ("invite", self.invites().await),
                 4..=6 => ("answer", self.answers().await),
                 7 => ("withdraw or resend", self.withdraws_or_sends_again().await),
                 8 | 9 => ("change", self.changes_a_member().await),
-                10 => ("session", self.signs_in_or_out(step).await),
+                10 => ("session", self.signs_in_or_out().await),
+                11 | 12 => ("login", self.changes_a_login().await),
                 _ => ("operate", self.operates(step).await),
             };
             if done.is_ok() {
@@ -164,14 +165,15 @@ impl Actor<'_> {
         }
     }
 
-    async fn signs_in_or_out(&mut self, step: usize) -> Result<(), Status> {
+    async fn signs_in_or_out(&mut self) -> Result<(), Status> {
         let mut person = self.anybody();
         if self.dice.throw(3) == 0 {
             self.site.bearer(&person.token).await.identity.sign_out(proto::SignOutRequest {}).await?;
         }
         let people = self.world.borrow().people.len();
         if people < 12 {
-            let email = format!("person-{}-{people}-{step}@acme.test", self.number);
+            self.world.borrow_mut().made += 1;
+            let email = format!("person-{}-later@acme.test", self.world.borrow().made);
             person.email = self.site.confirmed(&email).await.email;
         }
         let mut nobody = self.site.nobody().await;
@@ -182,6 +184,47 @@ impl Actor<'_> {
         people.retain(|other| other.id != person.id);
         people.push(person);
         Ok(())
+    }
+
+    async fn changes_a_login(&mut self) -> Result<(), Status> {
+        let (user, account) = (self.anybody().id, self.dice.account());
+        let mut operator = self.operator.clone();
+        match self.dice.throw(8) {
+            0 if self.dice.throw(3) == 0 => {
+                let request = proto::CloseAccountRequest { account, ..Default::default() };
+                operator.users.close_account(request).await.map(drop)
+            }
+            0..=2 => {
+                let request = proto::ReopenAccountRequest { account, ..Default::default() };
+                operator.users.reopen_account(request).await.map(drop)
+            }
+            3 => operator.deactivate(&user, self.dice.throw(2) == 0).await.map(drop),
+            4 => operator.reactivate(&user).await.map(drop),
+            5 => {
+                let request = proto::RevokeSessionsRequest { user, ..Default::default() };
+                operator.users.revoke_sessions(request).await.map(drop)
+            }
+            6 => {
+                let few = self.world.borrow().people.len() < 4;
+                if few {
+                    return Err(Status::not_found("too few would be left"));
+                }
+                operator.delete(&user, true).await?;
+                self.world.borrow_mut().people.retain(|person| person.id != user);
+                Ok(())
+            }
+            _ => {
+                let other = self.anybody().id;
+                let change = proto::MoveMember { privilege: self.dice.privilege(), keep_roles: self.dice.throw(2) == 0 };
+                let moved = Some(proto::member_update::Change::Move(change));
+                let removed = Some(proto::member_update::Change::Remove(true));
+                let updates = [(user, moved), (other, removed)];
+                let update = |(user, change)| proto::MemberUpdate { user, change, ..Default::default() };
+                let updates = updates.into_iter().map(update).collect();
+                let request = proto::BatchUpdateMembersRequest { account, updates, ..Default::default() };
+                operator.users.batch_update_members(request).await.map(drop)
+            }
+        }
     }
 
     async fn operates(&mut self, step: usize) -> Result<(), Status> {
@@ -222,6 +265,15 @@ async fn compare(site: &Site, seed: u64) {
     let loaded = Directory::load(&mut connection, recorded).await.expect("loaded");
     let view = site.app().view();
     assert!(view.same_answers(&loaded.snapshot()), "seed {seed}: the directory and the file differ at event {}", view.seq());
+    let wrong: Vec<(String,)> = sqlx::query_as(
+        "select name from accounts where has_manager <> exists (
+            select 1 from members join users on users.id = members.user
+             where members.account = accounts.id and users.active = 1 and (members.privilege = 1 or members.roles & 1 <> 0))",
+    )
+    .fetch_all(&mut site.database().await)
+    .await
+    .expect("read");
+    assert_eq!(wrong, [], "seed {seed}: what the last-admin rule keeps isn't so");
 }
 
 async fn history(seed: u64) {
@@ -236,7 +288,7 @@ async fn history(seed: u64) {
         let mut actors = Vec::new();
         for number in 0..4 {
             let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (phase << 32) ^ (number as u64 + 1));
-            actors.push(Actor { dice, number, site: &site, world: &world, operator: site.operator().await });
+            actors.push(Actor { dice, site: &site, world: &world, operator: site.operator().await });
         }
         join_all(actors.iter_mut().map(|actor| actor.acts(60))).await;
         drop(actors);
@@ -254,6 +306,7 @@ async fn history(seed: u64) {
         }
         let people = world.borrow().people.clone();
         for person in people {
+            site.operator().await.reactivate(&person.id).await.expect("the operator may");
             let person = site.sign_in(&person.email).await;
             let people = &mut world.borrow_mut().people;
             people.retain(|other| other.id != person.id);
@@ -261,7 +314,7 @@ async fn history(seed: u64) {
         }
     }
     println!("seed {seed}: {} events, {:?}", site.app().view().seq(), world.borrow().done);
-    assert_eq!(world.borrow().done.len(), 7, "seed {seed}: everything was done");
+    assert_eq!(world.borrow().done.len(), 8, "seed {seed}: everything was done");
 }
 
 /// `SEED` runs one history again.
