@@ -286,8 +286,8 @@ async fn history(seed: u64) {
     }
     for phase in 0..6 {
         let mut actors = Vec::new();
-        for number in 0..4 {
-            let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (phase << 32) ^ (number as u64 + 1));
+        for number in 0..4_u64 {
+            let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (phase << 32) ^ (number + 1));
             actors.push(Actor { dice, site: &site, world: &world, operator: site.operator().await });
         }
         join_all(actors.iter_mut().map(|actor| actor.acts(60))).await;
