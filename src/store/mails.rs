@@ -1,7 +1,8 @@
 //! The outbox: a mail is owed from the commit that asked for it until a relay took it or it is no longer wanted.
 
+mod attempts;
+
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 
@@ -10,6 +11,7 @@ use crate::domain::error::Error;
 use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 
 use super::Tx;
+pub use attempts::{Eligible, next_due, resume, retry, settle, take_due};
 
 /// How far a mail has come; the codes are those of the contract's `DeliveryState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,84 +268,6 @@ pub async fn owe_invitations(tx: &mut Tx, mails: &[(MailId, Owed<'_>)]) -> Resul
     .await?;
     tx.owe_mail();
     Ok(())
-}
-
-/// Which mails may be taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Eligible<'a> {
-    /// Addresses that a mail is on its way to already.
-    pub busy: &'a BTreeSet<AddressId>,
-    /// How many attempts a mail may have had at most.
-    pub most_attempts: i64,
-}
-
-/// Takes the eligible mail that is due first for one attempt, in flight until `lease` is over; none if none is due.
-pub async fn take_due(tx: &mut Tx, lease: Duration, eligible: Eligible<'_>) -> Result<Option<Mail>, Error> {
-    let (now, until) = (tx.now(), tx.now().plus(lease));
-    let busy = super::json_of(eligible.busy.iter().map(AddressId::as_bytes));
-    let row = sqlx::query_as!(
-        Row,
-        r#"update mails set state = 2, attempts = attempts + 1, due = ?1
-            where id = (select id from mails indexed by mails_open
-                         where state in (1, 2) and due <= ?2 and attempts <= ?3
-                           and address not in (select unhex(value) from json_each(?4))
-                         order by due, id limit 1)
-           returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                     address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
-                     due as "due: Timestamp", sent as "sent: Timestamp""#,
-        until,
-        now,
-        eligible.most_attempts,
-        busy
-    )
-    .fetch_optional(tx.sql())
-    .await?;
-    Ok(row.map(Into::into))
-}
-
-/// Writes down how an attempt ended; false if the mail is in flight no longer, because its person was erased. `due` counts while it stays
-/// queued.
-pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<bool, Error> {
-    let (code, sent) = (state as i64, (state == State::Sent).then(|| tx.now()));
-    let done = sqlx::query!(
-        "update mails set state = ?, last_reply = ?, due = ?, sent = ? where id = ? and state = 2",
-        code,
-        reply,
-        due,
-        sent,
-        id
-    )
-    .execute(tx.sql())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Makes a queued or failed mail due now; false if it was sent or dropped.
-pub async fn retry(tx: &mut Tx, id: MailId) -> Result<bool, Error> {
-    let now = tx.now();
-    let done =
-        sqlx::query!("update mails set state = 1, due = ? where id = ? and state in (1, 4)", now, id).execute(tx.sql()).await?;
-    tx.owe_mail();
-    Ok(done.rows_affected() == 1)
-}
-
-/// Makes mails due that were in flight when the server stopped: nobody else can be sending them.
-pub async fn resume(tx: &mut Tx) -> Result<u64, Error> {
-    let now = tx.now();
-    let done = sqlx::query!("update mails set due = ? where state = 2", now).execute(tx.sql()).await?;
-    Ok(done.rows_affected())
-}
-
-/// When the next mail is due after a moment; none if none is.
-pub async fn next_due(connection: &mut SqliteConnection, after: Timestamp) -> Result<Option<Timestamp>, Error> {
-    let row = sqlx::query!(
-        r#"select due as "due: Timestamp" from mails indexed by mails_open where state in (1, 2) and due > ?
-            order by due, id limit 1"#,
-        after
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(row.map(|row| row.due))
 }
 
 /// The mail of an id.
