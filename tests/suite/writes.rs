@@ -59,29 +59,32 @@ async fn a_refusal_undoes_its_own_job_and_none_of_its_group() {
     assert_eq!(whole, Whole { events: 3, first_broken: None });
 }
 
+/// A write that panics between a statement and its rows.
+async fn panics(store: &Store) -> Result<(), Error> {
+    let job = async |tx: &mut Tx| {
+        create(tx, "panicked").await?;
+        let many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000) select i from n";
+        let mut rows = Box::pin(sqlx::query(many).fetch_all(tx.sql()));
+        assert!(rows.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        // a panic that the terminal needn't hear of
+        std::panic::resume_unwind(Box::new("a test's"));
+        #[allow(unreachable_code, reason = "says what the job would have answered")]
+        Ok(())
+    };
+    store.write(origin(), job).await
+}
+
 #[tokio::test]
 async fn a_panic_is_one_jobs_even_between_a_statement_and_its_rows() {
     let bare = Bare::start().await;
-    for (group, neighbour) in [(true, "beside"), (false, "after")] {
-        let hold = if group { Some(hold(&bare.store).await) } else { None };
-        let panicking = queued(bare.store.write(origin(), async |tx| {
-            create(tx, "panicked").await?;
-            let many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000) select i from n";
-            let mut rows = Box::pin(sqlx::query(many).fetch_all(tx.sql()));
-            assert!(rows.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-            // a panic that the terminal needn't hear of
-            std::panic::resume_unwind(Box::new("a test's"));
-            #[allow(unreachable_code, reason = "says what the job would have answered")]
-            Ok(())
-        }));
-        let beside = queued(created(&bare.store, neighbour));
-        if let Some((release, held)) = hold {
-            release.send(()).expect("held");
-            held.await.expect("done");
-        }
-        assert!(matches!(panicking.await, Err(Error::Internal(_))));
-        beside.await.expect("done");
-    }
+    let (release, held) = hold(&bare.store).await;
+    let (panicking, beside) = (queued(panics(&bare.store)), queued(created(&bare.store, "beside")));
+    release.send(()).expect("held");
+    held.await.expect("done");
+    assert!(matches!(panicking.await, Err(Error::Internal(_))));
+    beside.await.expect("done");
+    assert!(matches!(panics(&bare.store).await, Err(Error::Internal(_))), "alone in its group");
+    created(&bare.store, "after").await.expect("done");
     let (names, whole) = bare.names().await;
     assert_eq!(names, ["after", "beside"]);
     assert_eq!(whole, Whole { events: 2, first_broken: None });

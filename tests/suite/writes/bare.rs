@@ -83,7 +83,8 @@ pub(crate) async fn create(tx: &mut Tx, name: &str) -> Result<u64, Error> {
     Ok(u64::try_from(account.version).expect("a number"))
 }
 
-/// Puts a write into the writer's queue, which polling it once does.
+/// Puts a write into the queue of a writer that is held (`hold`), which polling it once does; one that is free may be done before it
+/// was looked at.
 pub(crate) fn queued<T>(write: impl Future<Output = T>) -> Pin<Box<impl Future<Output = T>>> {
     let mut write = Box::pin(write);
     assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
