@@ -22,6 +22,7 @@ use crate::domain::backoff;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, chain};
+use crate::domain::id::MailId;
 use crate::mail::{Letter, SendFault};
 use crate::store;
 use crate::store::mails::{self, Eligible, Mail, State};
@@ -33,28 +34,31 @@ const LEASE: Duration = Duration::from_mins(15);
 /// How often the queue is looked at although nothing woke the worker: a clock that was set back must not strand a mail.
 const LOOK: Duration = Duration::from_mins(1);
 
+/// How soon a store that couldn't be written to is asked again to take how a mail fared.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a relay may put a mail off before it counts as refused (RFC 5321, 4.5.4.1).
 const GIVE_UP: Duration = Duration::from_hours(5 * 24);
 
 impl App {
     /// Delivers until told to stop; attempts under way are finished first.
     pub async fn deliver(self: Arc<Self>, stop: CancellationToken) {
-        if let Err(error) = self.store.write(server_origin(), async |tx| mails::resume(tx).await).await {
-            warn!(%error, "mails in flight at the last stop couldn't be resumed yet");
-        }
         let mut under_way = JoinSet::new();
+        // a server that was killed, or a disk that failed, leaves mails in flight that nobody sends
+        let mut stranded = true;
         while !stop.is_cancelled() {
             // before the take: what falls due while it looks must not be taken for what it left
             let asked = self.now();
-            let wait = match self.take_for(&under_way).await {
+            let wait = match self.take_for(&under_way, &mut stranded).await {
                 Ok(Some(flight)) => {
-                    let app = Arc::clone(&self);
-                    under_way.spawn(async move { app.attempt(&flight.mail).await });
+                    let (app, stop) = (Arc::clone(&self), stop.clone());
+                    under_way.spawn(async move { app.attempt(&flight.mail, &stop).await });
                     continue;
                 }
                 Ok(None) => self.until_next(asked).await,
                 Err(error) => {
                     warn!(error = %chain(&error), "the mail queue can't be worked on at present");
+                    stranded = true;
                     backoff::FLOOR
                 }
             };
@@ -73,13 +77,19 @@ impl App {
     /// Makes one attempt at the mail that is due first; false if none is due.
     pub async fn deliver_next(&self) -> Result<bool, Error> {
         let Some(flight) = self.take(i64::MAX).await? else { return Ok(false) };
-        self.attempt(&flight.mail).await?;
+        let stop = CancellationToken::new();
+        stop.cancel();
+        self.attempt(&flight.mail, &stop).await?;
         Ok(true)
     }
 
     /// Takes a mail if there is a place for one. The last place is for first attempts: mails that wait for a silent relay again and again,
     /// however many, don't hold up a new one.
-    async fn take_for(&self, under_way: &JoinSet<Result<(), Error>>) -> Result<Option<Flight>, Error> {
+    async fn take_for(&self, under_way: &JoinSet<Result<(), Error>>, stranded: &mut bool) -> Result<Option<Flight>, Error> {
+        if std::mem::take(stranded) {
+            let sending = self.in_flight.mails();
+            self.store.write(server_origin(), async move |tx| mails::resume(tx, &sending).await).await?;
+        }
         match self.mail_concurrent.saturating_sub(under_way.len()) {
             0 => Ok(None),
             1 if !under_way.is_empty() => self.take(0).await,
@@ -103,7 +113,7 @@ impl App {
         }
     }
 
-    async fn attempt(&self, mail: &Mail) -> Result<(), Error> {
+    async fn attempt(&self, mail: &Mail, stop: &CancellationToken) -> Result<(), Error> {
         let (state, reply, due) = match self.decide(mail).await {
             Ok(Decision::Drop(why)) => (State::Dropped, why.to_owned(), self.now()),
             Ok(Decision::Send(letter, to)) => self.send(mail, &letter, &to).await,
@@ -116,6 +126,19 @@ impl App {
         info!(mail.id = %id, state = state.as_str(), attempts = mail.delivery.attempts, "mail attempted");
         // a reply may quote the address
         debug!(mail.id = %id, reply, "what the relay said");
+        while let Err(error) = self.settle(id, state, &reply, due).await {
+            // a disk that is full now and has room again soon: a mail that the relay took isn't sent twice for that
+            if stop.is_cancelled() || !matches!(error, Error::Storage(_)) {
+                return Err(error);
+            }
+            let _ = tokio::time::timeout(AGAIN, stop.cancelled()).await;
+        }
+        Ok(())
+    }
+
+    /// Writes down how an attempt ended.
+    async fn settle(&self, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<(), Error> {
+        let reply = reply.to_owned();
         let settled = async move |tx: &mut Tx| {
             let settled = mails::settle(tx, id, state, &reply, due).await?;
             if !settled {

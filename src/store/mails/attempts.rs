@@ -70,10 +70,17 @@ pub async fn retry(tx: &mut Tx, id: MailId) -> Result<bool, Error> {
     Ok(done.rows_affected() == 1)
 }
 
-/// Makes mails due that were in flight when the server stopped: nobody else can be sending them.
-pub async fn resume(tx: &mut Tx) -> Result<u64, Error> {
-    let now = tx.now();
-    let done = sqlx::query!("update mails set due = ? where state = 2", now).execute(tx.sql()).await?;
+/// Makes mails due that are in flight although nobody sends them: those of a server that stopped, and those whose taking was answered with
+/// a fault. `sending` says which are being sent.
+pub async fn resume(tx: &mut Tx, sending: &BTreeSet<MailId>) -> Result<u64, Error> {
+    let (now, sending) = (tx.now(), crate::store::json_of(sending.iter().map(MailId::as_bytes)));
+    let done = sqlx::query!(
+        "update mails set due = ? where state = 2 and id not in (select unhex(value) from json_each(?))",
+        now,
+        sending
+    )
+    .execute(tx.sql())
+    .await?;
     Ok(done.rows_affected())
 }
 
