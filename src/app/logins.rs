@@ -65,7 +65,7 @@ impl App {
                     return Err(Error::LinkExpired);
                 }
                 sessions::end_all(tx, user.id, None).await?;
-                login_links::end_for_password(tx, user.id).await?;
+                end_password_links(tx, user.id).await?;
                 tx.record(Change::UserPasswordReset(LoginState { user: user.id, kept: None })).await?;
                 if link.purpose == LinkPurpose::ResetPassword {
                     tell(tx, Kind::PasswordChanged, user.id, user.address, &user.email).await?;
@@ -92,7 +92,7 @@ impl App {
                 }
                 let kept = Some(person.signed_in.session);
                 sessions::end_all(tx, user.id, kept).await?;
-                login_links::end_for_password(tx, user.id).await?;
+                end_password_links(tx, user.id).await?;
                 tx.record(Change::UserPasswordChanged(LoginState { user: user.id, kept })).await?;
                 tell(tx, Kind::PasswordChanged, user.id, user.address, &user.email).await
             })
@@ -259,6 +259,12 @@ pub(super) async fn make_link(
 pub(super) async fn tell(tx: &mut Tx, kind: Kind, user: UserId, address: AddressId, recipient: &str) -> Result<(), Error> {
     let mail = MailId::new(tx.now(), tx.random()?);
     mails::owe(tx, mail, Owed { kind, about: About::User(user), address, recipient }).await
+}
+
+/// Ends what could still set a user's password: open links, and requests whose link isn't made before its mail goes.
+pub(super) async fn end_password_links(tx: &mut Tx, user: UserId) -> Result<(), Error> {
+    login_links::end_for_password(tx, user).await?;
+    mails::drop_requested_resets(tx, user).await
 }
 
 /// Whose turn at hashing it is.

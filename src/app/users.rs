@@ -15,7 +15,7 @@ use crate::domain::invitation::Stored;
 use crate::domain::name::Slug;
 use crate::domain::policy::{self, Effect};
 use crate::store::login_links;
-use crate::store::mails::Kind;
+use crate::store::mails::{self, Kind};
 use crate::store::members::{self, Membership};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
@@ -61,6 +61,7 @@ impl App {
                     users::update(tx, &user).await?;
                     sessions::end_all(tx, user.id, None).await?;
                     login_links::end_all(tx, user.id).await?;
+                    mails::drop_requested_resets(tx, user.id).await?;
                     let state = user.state(tx)?;
                     tx.record(Change::UserDeactivated(state)).await?;
                     taken.left_without_admin = judged(tx, leave_without_admin).await?;

@@ -11,7 +11,7 @@ use crate::domain::error::Error;
 use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 
 use super::Tx;
-pub use attempts::{Eligible, next_due, resume, retry, settle, take_due};
+pub use attempts::{Eligible, is_in_flight, next_due, resume, retry, settle, take_due};
 
 /// How far a mail has come; the codes are those of the contract's `DeliveryState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,6 +308,18 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Drops the resets of a user's password that were requested and have no link yet.
+pub async fn drop_requested_resets(tx: &mut Tx, user: UserId) -> Result<(), Error> {
+    sqlx::query!(
+        "update mails set state = 5, last_reply = 'another password, or the end of the login, came first'
+          where kind = 4 and link is null and state in (1, 2, 4) and address = (select address from users where id = ?)",
+        user
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(())
 }
 
 /// Deletes mails other than those of invitations, once they are settled and older than a moment, and their addresses if nothing else mentions them.

@@ -4,11 +4,11 @@ use super::Decision;
 use crate::app::logins::make_link;
 use crate::app::{App, server_origin};
 use crate::domain::error::Error;
-use crate::domain::id::UserId;
+use crate::domain::id::{MailId, UserId};
 use crate::domain::login::LinkPurpose;
 use crate::mail::{Letter, PasswordLink};
 use crate::store::login_links::{self, LoginLink};
-use crate::store::mails::{Kind, Mail};
+use crate::store::mails::{self, Kind, Mail};
 use crate::store::users;
 
 impl App {
@@ -60,19 +60,21 @@ impl App {
         let Some(user) = user.filter(|user| user.active) else {
             return Ok(Decision::Drop("the address has no active login"));
         };
-        match self.reset_link(user.id).await? {
+        match self.reset_link(mail.id, user.id).await? {
             Some(link) => Ok(Decision::Send(self.password_letter(&link), user.email)),
-            None => Ok(Decision::Drop("the login was taken away first")),
+            None => Ok(Decision::Drop("the password was changed or the login taken away first")),
         }
     }
 
     /// The open link of a user that sets a password, or a new one: who asks twice gets the same link twice.
-    async fn reset_link(&self, user: UserId) -> Result<Option<LoginLink>, Error> {
+    async fn reset_link(&self, mail: MailId, user: UserId) -> Result<Option<LoginLink>, Error> {
         let lifetime = self.link.reset;
         self.store
             .write(server_origin(), async move |tx| {
                 let now = tx.now();
-                if users::by_id(tx.sql(), user).await?.is_none_or(|user| !user.active) {
+                // a request ends with the password that it was made about
+                let wanted = mails::is_in_flight(tx, mail).await?;
+                if !wanted || users::by_id(tx.sql(), user).await?.is_none_or(|user| !user.active) {
                     return Ok(None);
                 }
                 if let Some(open) = login_links::open_for_password(tx.sql(), user, now).await? {

@@ -61,6 +61,12 @@ pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Tim
     Ok(done.rows_affected() == 1)
 }
 
+/// Whether a mail is in flight still: it may have been dropped meanwhile.
+pub async fn is_in_flight(tx: &mut Tx, id: MailId) -> Result<bool, Error> {
+    let row = sqlx::query!("select 1 as found from mails where id = ? and state = 2", id).fetch_optional(tx.sql()).await?;
+    Ok(row.is_some())
+}
+
 /// Makes a queued or failed mail due now; false if it was sent or dropped.
 pub async fn retry(tx: &mut Tx, id: MailId) -> Result<bool, Error> {
     let now = tx.now();

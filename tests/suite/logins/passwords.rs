@@ -91,6 +91,36 @@ async fn changing_the_password_takes_the_present_one_and_ends_every_other_sessio
 }
 
 #[tokio::test]
+async fn a_reset_that_was_asked_for_before_the_password_changed_or_the_login_was_taken_away_brings_no_link_after_it() {
+    let site = Site::start().await;
+    let (ann, bob) = (site.person("ann@acme.test").await, site.person("bob@acme.test").await);
+    let (mut nobody, mut operator) = (site.nobody().await, site.operator().await);
+    site.mails_settled().await;
+    let away = site.data_dir().join("away");
+    std::fs::rename(site.mail_dir(), &away).expect("moved away");
+    for person in [&ann, &bob] {
+        nobody.request_reset(&person.email).await;
+    }
+    // each has a link now, whose mail waits
+    site.mails_settled().await;
+    site.bearer(&ann.token).await.change_password(PASSWORD, OTHER).await.expect("changed");
+    let user = bob.id.clone();
+    operator.users.deactivate_user(proto::DeactivateUserRequest { user, ..Default::default() }).await.expect("taken away");
+    let user = bob.id.clone();
+    operator.users.reactivate_user(proto::ReactivateUserRequest { user, ..Default::default() }).await.expect("given back");
+    std::fs::rename(&away, site.mail_dir()).expect("moved back");
+    site.clock.advance(Duration::from_mins(30));
+    while site.app().deliver_next().await.expect("the queue is worked on") {}
+    site.mails_settled().await;
+    for person in [&ann, &bob] {
+        let mails = site.mails_to(&person.email);
+        assert!(!mails.iter().any(|mail| mail.contains("/reset-password#")), "{}", person.email);
+    }
+    nobody.request_reset(&ann.email).await;
+    assert_eq!(nobody.reset(&site.mailed_token(&ann.email).await, PASSWORD).await.expect("asked for since").id, ann.id);
+}
+
+#[tokio::test]
 async fn what_is_guessed_early_or_made_of_ones_own_name_is_no_password_wherever_one_is_chosen() {
     let site = Site::start().await;
     let ann = site.person("ann.smith@acme.test").await;
