@@ -73,7 +73,7 @@ fn run(group: u32, pinned: bool, callers: u32, load: bool, delay: Option<(&str, 
 /// Compiles what makes fsync slow.
 fn compile_shim() -> Option<PathBuf> {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("fsync.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/fsync.c");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/shim.c");
     let done = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&target).args([source, "-ldl"]).status();
     done.is_ok_and(|status| status.success()).then_some(target)
 }

@@ -1,5 +1,7 @@
-//! The program as a process, on sockets of its own.
+//! The program as a process, on data and sockets of its own.
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,43 +14,113 @@ use crate::client::{Client, Identified};
 /// How long anything may take that has to come.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
 
+/// Where the program runs, and with what.
+#[derive(Clone)]
+pub(crate) struct Place {
+    directory: PathBuf,
+    environment: Vec<(String, OsString)>,
+}
+
+impl Place {
+    /// A directory for everything, cheap passwords, and mail that is written to files.
+    pub(crate) fn new(directory: &Path) -> Self {
+        let mut place = Self { directory: directory.to_owned(), environment: Vec::new() };
+        let (data, tools) = (place.data(), place.tools_socket());
+        place.set("DATA_DIR", data);
+        place.set("GRPC__LISTEN", "");
+        place.set("GRPC__TOOLS_SOCKET", tools);
+        place.set("SIGNUP", "open");
+        place.set("PASSWORD__MEMORY_KIB", "64");
+        place.set("PASSWORD__ITERATIONS", "1");
+        place.set("LOG__FILTER", "error");
+        place
+    }
+
+    /// With this setting, named as in the environment.
+    pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    /// Without the errors that are meant.
+    pub(crate) fn quiet(self) -> Self {
+        self.with("LOG__FILTER", "off")
+    }
+
+    fn set(&mut self, key: &str, value: impl Into<OsString>) {
+        self.environment.push((format!("USER_MANAGEMENT_{key}"), value.into()));
+    }
+
+    /// Mails go to a relay, which has a second for each.
+    pub(crate) fn mailing_to(mut self, relay: SocketAddr) -> Self {
+        self.set("WEB__PUBLIC_URL", "http://localhost:7080");
+        self.set("MAIL__FROM", "Circonus Inside <noreply@circonus.test>");
+        self.set("MAIL__TRANSPORT", "smtp");
+        self.set("MAIL__SMTP__HOST", relay.ip().to_string());
+        self.set("MAIL__SMTP__PORT", relay.port().to_string());
+        self.set("MAIL__SMTP__SECURITY", "plaintext");
+        self.set("MAIL__SMTP__TIMEOUT_SECONDS", "1");
+        self
+    }
+
+    /// The shim stands between the program and the system, and goes by these variables.
+    pub(crate) fn behind(mut self, shim: &Path, variables: &[(&str, &Path)]) -> Self {
+        self.environment.push(("LD_PRELOAD".to_owned(), shim.into()));
+        self.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())));
+        self
+    }
+
+    /// Starts the program, and doesn't wait until it serves.
+    pub(crate) fn start(&self) -> Program {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        Program { child: command.spawn().expect("the program starts") }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data().join("user-management.db")
+    }
+
+    fn tools_socket(&self) -> PathBuf {
+        self.directory.join("tools.sock")
+    }
+
+    /// The operator, as soon as the program serves.
+    pub(crate) async fn operator(&self) -> Client {
+        Client::new(self.operators_channel().await, Identified::default())
+    }
+
+    pub(crate) async fn operators_channel(&self) -> Channel {
+        channel(&self.data().join("grpc.sock")).await
+    }
+
+    /// A connection for everybody else.
+    pub(crate) async fn tools_channel(&self) -> Channel {
+        channel(&self.tools_socket()).await
+    }
+}
+
 /// A running program, killed at the latest when it is dropped.
 pub(crate) struct Program {
     child: Child,
 }
 
 impl Program {
-    /// Starts it on a directory's data, with cheap passwords, and doesn't wait until it serves.
-    pub(crate) fn start(directory: &Path) -> Self {
-        Self::spawn(Self::command(directory).stderr(Stdio::inherit()))
-    }
-
-    pub(crate) fn command(directory: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
-        command.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
-        for (name, value) in [
-            ("DATA_DIR", &*data(directory).to_string_lossy()),
-            ("GRPC__LISTEN", ""),
-            ("GRPC__TOOLS_SOCKET", &tools_socket(directory).to_string_lossy()),
-            ("SIGNUP", "open"),
-            ("PASSWORD__MEMORY_KIB", "64"),
-            ("PASSWORD__ITERATIONS", "1"),
-            ("LOG__FILTER", "error"),
-        ] {
-            command.env(format!("USER_MANAGEMENT_{name}"), value);
-        }
-        command
-    }
-
-    pub(crate) fn spawn(command: &mut Command) -> Self {
-        Self { child: command.spawn().expect("the program starts") }
-    }
-
     /// SIGKILL, which nothing can prepare for.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(&mut self) {
         assert_eq!(self.child.try_wait().expect("its state"), None, "it ran until it was killed");
         self.child.kill().expect("killed");
         self.child.wait().expect("its end");
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its state").is_some()
     }
 
     /// SIGTERM, and its end in order.
@@ -67,27 +139,8 @@ impl Drop for Program {
     }
 }
 
-pub(crate) fn data(directory: &Path) -> PathBuf {
-    directory.join("data")
-}
-
-fn tools_socket(directory: &Path) -> PathBuf {
-    directory.join("tools.sock")
-}
-
-/// The operator, as soon as the program serves.
-pub(crate) async fn operator(directory: &Path) -> Client {
-    Client::new(channel(&data(directory).join("grpc.sock")).await, Identified::default())
-}
-
-/// Whoever holds a token, as soon as the program serves; nobody without one.
-pub(crate) async fn bearer(directory: &Path, token: &str) -> Client {
-    let identified = if token.is_empty() { Identified::default() } else { Identified::by(token) };
-    Client::new(channel(&tools_socket(directory)).await, identified)
-}
-
 /// A connection that makes itself anew when the program comes back.
-pub(crate) async fn channel(socket: &Path) -> Channel {
+async fn channel(socket: &Path) -> Channel {
     let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).expect("an address");
     let end = Instant::now() + LONG;
     loop {

@@ -97,6 +97,11 @@ impl SmtpSink {
         self.shared.state().messages.clone()
     }
 
+    /// The messages taken after the first `seen`, in order.
+    pub(crate) fn messages_from(&self, seen: usize) -> Vec<Message> {
+        self.shared.state().messages.get(seen..).unwrap_or_default().to_vec()
+    }
+
     /// How many connections were made.
     pub(crate) fn conversations(&self) -> usize {
         self.shared.state().conversations
@@ -190,6 +195,10 @@ fn converse(connection: &TcpStream, shared: &Shared) -> std::io::Result<()> {
                     hold(shared);
                     writer.write_all(format!("{line}\r\n").as_bytes())?;
                 }
+                Answer::Late(wait, line) => {
+                    std::thread::sleep(wait);
+                    writer.write_all(format!("{line}\r\n").as_bytes())?;
+                }
                 Answer::Drop => return Ok(()),
             }
         }
@@ -243,6 +252,7 @@ fn keep(message: &Message, shared: &Shared) {
     let mut state = shared.state();
     let taken = match state.script.answer(At::Content, &message.to) {
         Answer::Say(line) | Answer::Hold(line) => line.starts_with('2'),
+        Answer::Late(_, line) => line.starts_with('2'),
         Answer::Drop => true,
         Answer::Silence => false,
     };

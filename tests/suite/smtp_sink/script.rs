@@ -1,5 +1,7 @@
 //! What a relay for tests says, and where.
 
+use std::time::Duration;
+
 /// Where in a conversation an answer is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
@@ -28,6 +30,8 @@ pub(crate) enum Answer {
     Silence,
     /// Says this line once [`SmtpSink::release`] is called: a relay that is slow.
     Hold(String),
+    /// Says this line after a while.
+    Late(Duration, &'static str),
     /// Closes the connection. At [`At::Content`] the message was taken.
     Drop,
 }
