@@ -1,7 +1,8 @@
 //! Asking until there is an answer, through any number of kills and however long the disk is full.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -16,12 +17,31 @@ use crate::program::LONG;
 pub(crate) struct Tally {
     /// Writes that were answered as done.
     pub(crate) answered: AtomicU64,
-    /// Requests that were refused by a rule, as they had to be.
-    pub(crate) refused: AtomicU64,
+    /// By what was done: how often it was answered as done, and how often refused by a rule, as it had to be.
+    acts: Mutex<BTreeMap<&'static str, (u64, u64)>>,
     /// Questions what somebody may do, answered as the writes before make it.
     pub(crate) decided: AtomicU64,
     /// Requests that had to be sent again because their answer never came, or said that the storage was at fault.
     pub(crate) repeated: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn count(&self, act: &'static str, refused: bool) {
+        let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, not) = acts.entry(act).or_default();
+        *(if refused { not } else { done }) += 1;
+    }
+
+    /// What was done, and in brackets what was refused.
+    pub(crate) fn acts(&self) -> String {
+        let acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = acts.iter().map(
+            |(act, (done, refused))| {
+                if *refused == 0 { format!("{act} {done}") } else { format!("{act} {done} ({refused})") }
+            },
+        );
+        each.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// What the service said to a request.

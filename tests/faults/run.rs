@@ -48,11 +48,11 @@ impl Run {
         let found = crate::reckoning::all(&self.place, &self.postbox, &regions, self.program).await;
         let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
         println!(
-            "{trouble}: {} answered writes, all found; {} refused by a rule, {} asked again, {} decisions meanwhile; {found:?}",
+            "{trouble}: {} answered writes, all found; {} asked again, {} decisions meanwhile; {found:?}\n    {}",
             counted(&tally.answered),
-            counted(&tally.refused),
             counted(&tally.repeated),
-            counted(&tally.decided)
+            counted(&tally.decided),
+            tally.acts()
         );
     }
 }

@@ -24,91 +24,68 @@ use crate::model::{Account, Person, Region, Seat};
 use crate::postbox::Postbox;
 use crate::program::Place;
 
-/// What a writer does next, and how often beside the others.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    CreateAccount,
-    UpdateAccount,
-    CloseOrReopenAccount,
-    Invite,
-    InviteMany,
-    UpdateInvitation,
-    ResendInvitation,
-    WithdrawInvitation,
-    Accept,
-    Ignore,
-    Leave,
-    ChangePrivilege,
-    AssignRoles,
-    Remove,
-    UpdateMany,
-    SignUp,
-    ResendConfirmation,
-    ConfirmSignUp,
-    SignIn,
-    SignOut,
-    ChangePassword,
-    RequestReset,
-    SetPassword,
-    ChangeEmail,
-    ConfirmEmail,
-    UpdateMe,
-    CreateUser,
-    SendReset,
-    Deactivate,
-    Reactivate,
-    Delete,
-    RevokeSessions,
-    SetSuperAdmin,
-    CreateOrRevokeService,
-    AcceptAndWithdrawAtOnce,
-    AcceptTwiceAtOnce,
-    InviteTwiceAtOnce,
-    RemoveTwoAtOnce,
-    Decide,
+/// What a writer may do next, each with how often beside the others.
+macro_rules! acts {
+    ($($weight:literal $act:ident,)*) => {
+        impl Writer {
+            async fn act(&mut self) {
+                self.round += 1;
+                let mut thrown = self.dice.throw(0 $(+ $weight)*);
+                $(
+                    if thrown < $weight {
+                        self.doing = stringify!($act);
+                        self.$act().await;
+                        return self.decide_about_changed().await;
+                    }
+                    thrown -= $weight;
+                )*
+                unreachable!("{thrown} beyond all weights");
+            }
+        }
+    };
 }
 
-const ACTS: &[(u64, Act)] = &[
-    (6, Act::CreateAccount),
-    (6, Act::UpdateAccount),
-    (3, Act::CloseOrReopenAccount),
-    (40, Act::Invite),
-    (6, Act::InviteMany),
-    (14, Act::UpdateInvitation),
-    (14, Act::ResendInvitation),
-    (14, Act::WithdrawInvitation),
-    (45, Act::Accept),
-    (8, Act::Ignore),
-    (4, Act::Leave),
-    (16, Act::ChangePrivilege),
-    (16, Act::AssignRoles),
-    (8, Act::Remove),
-    (8, Act::UpdateMany),
-    (6, Act::SignUp),
-    (2, Act::ResendConfirmation),
-    (12, Act::ConfirmSignUp),
-    (16, Act::SignIn),
-    (4, Act::SignOut),
-    (6, Act::ChangePassword),
-    (4, Act::RequestReset),
-    (8, Act::SetPassword),
-    (4, Act::ChangeEmail),
-    (6, Act::ConfirmEmail),
-    (6, Act::UpdateMe),
-    (5, Act::CreateUser),
-    (4, Act::SendReset),
-    (3, Act::Deactivate),
-    (6, Act::Reactivate),
-    (1, Act::Delete),
-    (2, Act::RevokeSessions),
-    (2, Act::SetSuperAdmin),
-    (2, Act::CreateOrRevokeService),
-    (6, Act::AcceptAndWithdrawAtOnce),
-    (4, Act::AcceptTwiceAtOnce),
-    (4, Act::InviteTwiceAtOnce),
-    (4, Act::RemoveTwoAtOnce),
-    (40, Act::Decide),
-];
+acts! {
+    6 create_account,
+    6 update_account,
+    3 close_or_reopen_account,
+    40 invite,
+    6 invite_many,
+    14 update_invitation,
+    14 resend_invitation,
+    14 withdraw_invitation,
+    45 accept,
+    8 ignore,
+    4 leave,
+    16 change_privilege,
+    16 assign_roles,
+    8 remove,
+    8 update_many,
+    6 sign_up,
+    2 resend_confirmation,
+    12 confirm_sign_up,
+    16 sign_in,
+    4 sign_out,
+    6 change_password,
+    4 request_reset,
+    8 set_password,
+    4 change_email,
+    6 confirm_email,
+    6 update_me,
+    5 create_user,
+    4 send_reset,
+    3 deactivate,
+    6 reactivate,
+    1 delete,
+    2 revoke_sessions,
+    2 set_super_admin,
+    2 create_or_revoke_service,
+    6 accept_and_withdraw_at_once,
+    4 accept_twice_at_once,
+    4 invite_twice_at_once,
+    4 remove_two_at_once,
+    40 decide,
+}
 
 /// How many people a writer looks after at most; more would only make each less busy.
 const PEOPLE: usize = 16;
@@ -138,6 +115,8 @@ impl Writers {
                 postbox: postbox.clone(),
                 tally: Arc::clone(&tally),
                 round: 0,
+                doing: "",
+                changed: Vec::new(),
                 clock: 0,
             };
             let (done, clock) = (Arc::clone(&done), Arc::clone(clock));
@@ -177,6 +156,9 @@ struct Writer {
     postbox: Postbox,
     tally: Arc<Tally>,
     round: u64,
+    doing: &'static str,
+    /// Whose memberships were changed by this act, in which accounts.
+    changed: Vec<(String, String)>,
     /// How wrong the clock is, in microseconds, as long as this act takes.
     clock: i64,
 }
@@ -196,62 +178,23 @@ impl Doer {
 }
 
 impl Writer {
-    async fn act(&mut self) {
-        self.round += 1;
-        let all = ACTS.iter().map(|(weight, _)| weight).sum();
-        let mut thrown = self.dice.throw(all);
-        let chosen = ACTS.iter().find(|(weight, _)| {
-            let here = thrown < *weight;
-            thrown = thrown.saturating_sub(*weight);
-            here
-        });
-        match chosen.expect("the weights add up").1 {
-            Act::CreateAccount => self.create_account().await,
-            Act::UpdateAccount => self.update_account().await,
-            Act::CloseOrReopenAccount => self.close_or_reopen_account().await,
-            Act::Invite => self.invite().await,
-            Act::InviteMany => self.invite_many().await,
-            Act::UpdateInvitation => self.update_invitation().await,
-            Act::ResendInvitation => self.resend_invitation().await,
-            Act::WithdrawInvitation => self.withdraw_invitation().await,
-            Act::Accept => self.accept().await,
-            Act::Ignore => self.ignore().await,
-            Act::Leave => self.leave().await,
-            Act::ChangePrivilege => self.change_privilege().await,
-            Act::AssignRoles => self.assign_roles().await,
-            Act::Remove => self.remove().await,
-            Act::UpdateMany => self.update_many().await,
-            Act::SignUp => self.sign_up().await,
-            Act::ResendConfirmation => self.resend_confirmation().await,
-            Act::ConfirmSignUp => self.confirm_sign_up().await,
-            Act::SignIn => self.sign_in().await,
-            Act::SignOut => self.sign_out().await,
-            Act::ChangePassword => self.change_password().await,
-            Act::RequestReset => self.request_reset().await,
-            Act::SetPassword => self.set_password().await,
-            Act::ChangeEmail => self.change_email().await,
-            Act::ConfirmEmail => self.confirm_email().await,
-            Act::UpdateMe => self.update_me().await,
-            Act::CreateUser => self.create_user().await,
-            Act::SendReset => self.send_reset().await,
-            Act::Deactivate => self.deactivate().await,
-            Act::Reactivate => self.reactivate().await,
-            Act::Delete => self.delete().await,
-            Act::RevokeSessions => self.revoke_sessions().await,
-            Act::SetSuperAdmin => self.set_super_admin().await,
-            Act::CreateOrRevokeService => self.create_or_revoke_service().await,
-            Act::AcceptAndWithdrawAtOnce => self.accept_and_withdraw_at_once().await,
-            Act::AcceptTwiceAtOnce => self.accept_twice_at_once().await,
-            Act::InviteTwiceAtOnce => self.invite_twice_at_once().await,
-            Act::RemoveTwoAtOnce => self.remove_two_at_once().await,
-            Act::Decide => self.decide().await,
-        }
-    }
-
-    /// Asks what somebody may do: what the last answer made of it, at once.
     async fn decide(&mut self) {
         let Some(account) = self.account(false) else { return };
         let Some(user) = self.dice.pick(self.region.people.keys().cloned().collect::<Vec<_>>()) else { return };
+        self.decide_about(account, user).await;
+    }
+
+    /// Asks about whose membership was changed just now: a change counts from its answer on.
+    async fn decide_about_changed(&mut self) {
+        for (account, user) in std::mem::take(&mut self.changed) {
+            if self.dice.once_in(2) {
+                self.decide_about(account, user).await;
+            }
+        }
+    }
+
+    /// Asks what somebody may do: what the answers so far make of it.
+    async fn decide_about(&self, account: String, user: String) {
         let request = proto::ListPermissionsRequest { account: account.clone(), user: user.clone() };
         let told = ask!(&self.tally, &self.operator, access.list_permissions, request).told;
         let Told::Done(answer) = told else { panic!("{user} in {account}: {told:?}") };
@@ -328,6 +271,16 @@ impl Writer {
         self.region.accounts.get_mut(name).expect("an account of the region")
     }
 
+    /// Seats a person in an account anew, or no longer.
+    fn seat(&mut self, account: &str, user: &str, seat: Option<Seat>) {
+        let members = &mut self.account_mut(account).members;
+        match seat {
+            Some(seat) => members.insert(user.to_owned(), seat),
+            None => members.remove(user),
+        };
+        self.changed.push((account.to_owned(), user.to_owned()));
+    }
+
     fn person_mut(&mut self, user: &str) -> &mut Person {
         self.region.people.get_mut(user).expect("a person of the region")
     }
@@ -347,10 +300,11 @@ impl Writer {
         match (asked.told, must) {
             (Told::Done(answer), Ok(())) => {
                 self.tally.answered.fetch_add(1, Ordering::Relaxed);
+                self.tally.count(self.doing, false);
                 Some(answer)
             }
             (Told::Refused(reason), Err(must)) if reason == must => {
-                self.tally.refused.fetch_add(1, Ordering::Relaxed);
+                self.tally.count(self.doing, true);
                 None
             }
             (told, must) => panic!(

@@ -106,7 +106,7 @@ impl Writer {
         let events = removed.iter().map(|(user, _)| (EventKind::MemberRemoved, (*user).clone())).collect();
         self.region.history.together(&account, events);
         for (user, _) in removed {
-            self.account_mut(&account).members.remove(user);
+            self.seat(&account, user, None);
         }
     }
 

@@ -207,7 +207,7 @@ impl Writer {
     pub(super) fn accepted(&mut self, account: &str, id: &str, user: &str) {
         let seat = self.offer(account, id).seat;
         self.end_offer(account, id, Stand::Accepted, Some(user));
-        self.account_mut(account).members.insert(user.to_owned(), seat);
+        self.seat(account, user, Some(seat));
         self.region.history.expect(account, EventKind::InvitationAccepted, id);
         self.region.history.expect(account, EventKind::MemberJoined, user);
     }

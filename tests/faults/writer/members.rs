@@ -29,7 +29,7 @@ impl Writer {
         let must = self.may_become(&account, &[(&user, Some(&after))]);
         let asked = ask!(&self.tally, &doer.client, users.change_privilege, request.clone());
         if self.hold(&request, asked, must).is_some() {
-            self.account_mut(&account).members.insert(user.clone(), after);
+            self.seat(&account, &user, Some(after));
             self.region.history.expect(&account, EventKind::MemberPrivilegeChanged, &user);
         }
     }
@@ -57,7 +57,7 @@ impl Writer {
         };
         let asked = ask!(&self.tally, &doer.client, users.assign_roles, request.clone());
         if self.hold(&request, asked, must).is_some() {
-            self.account_mut(&account).members.insert(user.clone(), after);
+            self.seat(&account, &user, Some(after));
             self.region.history.expect(&account, EventKind::MemberRolesAssigned, &user);
         }
     }
@@ -77,7 +77,7 @@ impl Writer {
         let must = self.may_become(&account, &[(&user, None)]);
         let asked = ask!(&self.tally, &doer.client, users.remove_member, request.clone());
         if self.hold(&request, asked, must).is_some() {
-            self.account_mut(&account).members.remove(&user);
+            self.seat(&account, &user, None);
             self.region.history.expect(&account, EventKind::MemberRemoved, &user);
         }
     }
@@ -123,8 +123,9 @@ impl Writer {
         let must = self.may_become(&account, &changes);
         let asked = ask!(&self.tally, &doer.client, users.batch_update_members, request.clone());
         if self.hold(&request, asked, must).is_some() {
-            let after = changed(&self.region.accounts[&account], &changes);
-            *self.account_mut(&account) = after;
+            for (user, seat) in become_ {
+                self.seat(&account, &user, seat);
+            }
             for (kind, user) in events {
                 self.region.history.expect(&account, kind, &user);
             }
@@ -141,7 +142,7 @@ impl Writer {
             proto::LeaveAccountRequest { account: account.clone(), request_id: self.request_id(0), validate_only: false };
         let asked = ask!(&self.tally, &doer.client, identity.leave_account, request.clone());
         if self.hold(&request, asked, must).is_some() {
-            self.account_mut(&account).members.remove(&user);
+            self.seat(&account, &user, None);
             self.region.history.expect(&account, EventKind::MemberLeft, &user);
         }
     }

@@ -117,7 +117,8 @@ impl Writer {
         let person = self.region.people.remove(&user).expect("a person");
         let theirs: Vec<String> = person.former.iter().cloned().chain([person.email]).collect();
         for account in self.region.accounts.keys().cloned().collect::<Vec<_>>() {
-            if self.account_mut(&account).members.remove(&user).is_some() {
+            if self.region.accounts[&account].members.contains_key(&user) {
+                self.seat(&account, &user, None);
                 self.region.history.expect(&account, EventKind::MemberRemoved, &user);
             }
             let offers = self.region.accounts[&account].offers.iter();
