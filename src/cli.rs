@@ -12,6 +12,7 @@ mod console;
 mod event;
 mod failure;
 mod invite;
+mod link;
 mod mail;
 mod manual;
 mod member;

@@ -71,6 +71,9 @@ pub enum Failure {
     /// A service was made whose token nobody saw.
     #[error("the service {0} was made, but the answer with its token was lost: revoke it and create another")]
     TokenLost(String),
+    /// A link was made that nobody saw.
+    #[error("a link was made for {0}, but the answer with it was lost: ask for another")]
+    LinkLost(String),
     /// What can't be undone takes a yes, and there is nobody to ask.
     #[error("{0} Say --yes if that is meant: there is no terminal to ask on")]
     Unconfirmed(String),

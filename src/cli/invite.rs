@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::confirm::Confirmation;
 use super::console::Console;
+use super::link::{HandOver, handed_over};
 use super::screen::Column;
 use super::words::{InvitationState, Privilege, Role, request_id, time, word, words};
 use super::{Failure, Paging, Rehearsal, Seen};
@@ -42,6 +43,8 @@ pub(super) enum Verb {
         #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE")]
         roles: Vec<Role>,
         #[command(flatten)]
+        hand_over: HandOver,
+        #[command(flatten)]
         rehearsal: Rehearsal,
     },
     /// Send an invitation again: a new link and a new lifetime; the old link ends
@@ -50,6 +53,8 @@ pub(super) enum Verb {
         account: String,
         /// Its id, inv_…
         invitation: String,
+        #[command(flatten)]
+        hand_over: HandOver,
         #[command(flatten)]
         seen: Seen,
         #[command(flatten)]
@@ -117,7 +122,7 @@ impl Verb {
                 let answer = console.call(proto::GetInvitationRequest { account, invitation }).await?;
                 console.show(answer.invitation.as_ref(), ALL)
             }
-            Self::Send { account, email, privilege, roles, rehearsal } => {
+            Self::Send { account, email, privilege, roles, hand_over, rehearsal } => {
                 let request = proto::InviteUserRequest {
                     account,
                     email,
@@ -125,21 +130,27 @@ impl Verb {
                     roles: roles.into_iter().map(Into::into).collect(),
                     request_id: request_id(),
                     validate_only: rehearsal.dry_run,
-                    ..Default::default()
+                    return_link: hand_over.return_link,
                 };
                 let answer = console.call(request).await?;
+                if handed_over(console, &answer)? {
+                    return Ok(());
+                }
                 console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
             }
-            Self::Resend { account, invitation, seen, rehearsal } => {
+            Self::Resend { account, invitation, hand_over, seen, rehearsal } => {
                 let request = proto::ResendInvitationRequest {
                     account,
                     invitation,
                     etag: seen.etag,
                     request_id: request_id(),
                     validate_only: rehearsal.dry_run,
-                    ..Default::default()
+                    return_link: hand_over.return_link,
                 };
                 let answer = console.call(request).await?;
+                if handed_over(console, &answer)? {
+                    return Ok(());
+                }
                 console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
             }
             Self::Withdraw { account, invitation, seen, rehearsal, confirmation } => {

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::confirm::Confirmation;
 use super::console::Console;
+use super::link::{HandOver, handed_over};
 use super::screen::{Column, note};
 use super::words::{request_id, time, yes};
 use super::{Failure, Paging, Rehearsal};
@@ -31,9 +32,8 @@ pub(super) enum Verb {
         email: String,
         /// What the person is called
         display_name: String,
-        /// Print the link instead of mailing it, alone on standard output
-        #[arg(long)]
-        return_link: bool,
+        #[command(flatten)]
+        hand_over: HandOver,
         #[command(flatten)]
         rehearsal: Rehearsal,
     },
@@ -41,9 +41,8 @@ pub(super) enum Verb {
     ResetPassword {
         /// The user's id, usr_…, or address
         user: String,
-        /// Print the link instead of mailing it, alone on standard output
-        #[arg(long)]
-        return_link: bool,
+        #[command(flatten)]
+        hand_over: HandOver,
         #[command(flatten)]
         rehearsal: Rehearsal,
     },
@@ -108,17 +107,23 @@ impl Verb {
                 let answer = console.call(proto::GetUserRequest { user }).await?;
                 console.show(answer.user.as_ref(), &[COLUMNS])
             }
-            Self::Create { email, display_name, return_link, rehearsal } => {
+            Self::Create { email, display_name, hand_over: HandOver { return_link }, rehearsal } => {
                 let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
                 let request = proto::CreateUserRequest { email, display_name, return_link, request_id, validate_only };
                 let answer = console.call(request).await?;
-                linked(console, &answer, answer.user.as_ref(), answer.link.as_ref(), answer.secret_already_shown, rehearsal)
+                if handed_over(console, &answer)? {
+                    return Ok(());
+                }
+                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
             }
-            Self::ResetPassword { user, return_link, rehearsal } => {
+            Self::ResetPassword { user, hand_over: HandOver { return_link }, rehearsal } => {
                 let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
                 let request = proto::SendPasswordResetRequest { user, return_link, request_id, validate_only };
                 let answer = console.call(request).await?;
-                linked(console, &answer, answer.user.as_ref(), answer.link.as_ref(), answer.secret_already_shown, rehearsal)
+                if handed_over(console, &answer)? {
+                    return Ok(());
+                }
+                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
             }
             Self::Deactivate { user, leave_without_admin, rehearsal, confirmation } => {
                 confirmation.ask(rehearsal.dry_run, &format!("Deactivate {user}? Their sessions and links end for good."))?;
@@ -152,29 +157,6 @@ impl Verb {
             }
         }
     }
-}
-
-/// The link alone goes to standard output, so that it can be piped to who hands it over.
-fn linked<A: super::calls::Named>(
-    console: &mut Console,
-    answer: &A,
-    user: Option<&User>,
-    link: Option<&proto::ReturnedLink>,
-    already_shown: bool,
-    rehearsal: Rehearsal,
-) -> Result<(), Failure> {
-    if already_shown {
-        return Err(Failure::TokenLost(user.map(|user| user.id.clone()).unwrap_or_default()));
-    }
-    let Some(link) = link.filter(|_| !console.screen.json) else {
-        return console.changed(answer, user, &[COLUMNS], &[], rehearsal);
-    };
-    console.screen.line(&link.url)?;
-    console.screen.flush()?;
-    if let Some(user) = user {
-        note(&format!("the link is for {}, ends at {}, and was shown this once", user.id, time(link.expire_time.as_ref())));
-    }
-    Ok(())
 }
 
 /// Says which accounts need an admin now.

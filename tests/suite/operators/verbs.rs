@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread;
 
@@ -83,6 +84,26 @@ async fn people_are_invited_again_and_not_after_all() {
     assert!(site.operate("invite list acme --json").await.json().is_empty());
     let past = site.operate("invite list acme --state withdrawn,accepted --json").await.json();
     assert_eq!(past.len(), 2);
+}
+
+#[tokio::test]
+async fn a_link_into_an_account_is_printed_alone_where_a_site_has_no_mail() {
+    let (site, _) = with_ann().await;
+    site.mails_settled().await;
+    let mails = site.operate("mail list --json").await.json().len();
+    let sent = site.operate("invite send acme bob@acme.test --privilege normal --return-link").await;
+    let note = sent.err.clone();
+    let link = sent.done();
+    let (_, token) = link.strip_suffix('\n').expect("one line").split_once("#token=").expect("a link alone");
+    let opened = site.nobody().await.preview(token).await.expect("the link opens the invitation");
+    let id = &opened.id;
+    assert_eq!(note, format!("user-management: the link is for {id}, ends at 2026-12-01T12:00:00Z, and was shown this once\n"));
+    let again = site.operate(&format!("invite resend acme {id} --return-link --json")).await.json();
+    assert_ne!(again[0]["link"]["token"].as_str(), Some(token), "a new link");
+    site.nobody().await.preview(token).await.expect_err("the old one ended");
+    let tried = site.operate(&format!("invite resend acme {id} --return-link --dry-run")).await;
+    assert!(tried.err.contains("nothing was changed") && !tried.out.contains("#token="), "{tried:?}");
+    assert_eq!(site.operate("mail list --json").await.json().len(), mails, "none was mailed");
 }
 
 #[tokio::test]
@@ -243,6 +264,30 @@ async fn a_reader_that_goes_away_is_no_failure() {
 #[tokio::test]
 async fn an_answer_that_was_lost_is_asked_for_again_and_the_change_is_done_once() {
     let site = Site::start().await;
+    let (lossy, relay) = losing_the_first_answer(&site);
+    let line = format!("account create acme --socket {}", lossy.display());
+    assert!(site.operate(&line).await.done().contains("acme"));
+    relay.join().expect("it relayed");
+    assert_eq!(site.operate("account list --json").await.json().len(), 1);
+}
+
+#[tokio::test]
+async fn a_link_whose_answer_was_lost_is_not_shown_and_another_can_be_had() {
+    let (site, _) = with_ann().await;
+    let (lossy, relay) = losing_the_first_answer(&site);
+    let command = format!("invite send acme bob@acme.test --privilege normal --return-link --socket {}", lossy.display());
+    let lost = site.operate(&command).await.refused(1);
+    relay.join().expect("it relayed");
+    let invited = site.operate("invite list acme --json").await.json();
+    let id = invited[0]["id"].as_str().expect("an id");
+    assert_eq!(lost, format!("a link was made for {id}, but the answer with it was lost: ask for another"));
+    let link = site.operate(&format!("invite resend acme {id} --return-link")).await.done();
+    let (_, token) = link.trim_end().split_once("#token=").expect("a link alone");
+    site.nobody().await.preview(token).await.expect("the link opens the invitation");
+}
+
+/// A socket in front of the server's that loses the answer of the first call that comes by it, and passes on the second.
+fn losing_the_first_answer(site: &Site) -> (PathBuf, thread::JoinHandle<()>) {
     let lossy = site.data_dir().join("lossy.sock");
     let listener = UnixListener::bind(&lossy).expect("bound");
     let server = site.data_dir().join("grpc.sock");
@@ -254,10 +299,7 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_the_change_is_done_once(
         let (client, _) = listener.accept().expect("a second connection");
         pass_on(client, UnixStream::connect(&server).expect("connected"));
     });
-    let line = format!("account create acme --socket {}", lossy.display());
-    assert!(site.operate(&line).await.done().contains("acme"));
-    relay.join().expect("it relayed");
-    assert_eq!(site.operate("account list --json").await.json().len(), 1);
+    (lossy, relay)
 }
 
 const HEADERS: u8 = 1;
