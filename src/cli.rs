@@ -115,7 +115,7 @@ enum Operation {
     Status(status::Status),
     /// Accounts: list, show, create, update, close, reopen
     Account(Noun<account::Verb>),
-    /// Invitations: list, show, send, resend, withdraw
+    /// Invitations: list, show, send, update, resend, withdraw
     Invite(Noun<invite::Verb>),
     /// Members of an account: list, show, move, change roles, remove
     Member(Noun<member::Verb>),

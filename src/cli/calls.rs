@@ -89,6 +89,7 @@ calls! {
         ListAccounts: ListAccountsRequest => ListAccountsResponse { accounts: Account },
         UpdateAccount: UpdateAccountRequest => UpdateAccountResponse,
         InviteUser: InviteUserRequest => InviteUserResponse,
+        UpdateInvitation: UpdateInvitationRequest => UpdateInvitationResponse,
         GetInvitation: GetInvitationRequest => GetInvitationResponse,
         ListInvitations: ListInvitationsRequest => ListInvitationsResponse { invitations: Invitation },
         ResendInvitation: ResendInvitationRequest => ResendInvitationResponse,

@@ -47,6 +47,27 @@ pub(super) enum Verb {
         #[command(flatten)]
         rehearsal: Rehearsal,
     },
+    /// Change what an unanswered invitation offers; what isn't named stays, and so do link and lifetime
+    #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["privilege", "roles", "no_roles"]))]
+    Update {
+        /// The account
+        account: String,
+        /// Its id, inv_…
+        invitation: String,
+        /// The column that the person will stand in
+        #[arg(long, value_enum)]
+        privilege: Option<Privilege>,
+        /// All roles that the person will hold
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "ROLE", conflicts_with = "no_roles")]
+        roles: Vec<Role>,
+        /// Offer no roles
+        #[arg(long)]
+        no_roles: bool,
+        #[command(flatten)]
+        seen: Seen,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+    },
     /// Send an invitation again: a new link and a new lifetime; the old link ends
     Resend {
         /// The account
@@ -138,6 +159,14 @@ impl Verb {
                 }
                 console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
             }
+            Self::Update { account, invitation, privilege, roles, no_roles, seen, rehearsal } => {
+                let roles = (no_roles || !roles.is_empty()).then(|| roles.into_iter().map(Into::into).collect());
+                let offer = Offer { privilege: privilege.map(Into::into), roles };
+                let mut request = offer.beside_what_stays(console, account, invitation, seen).await?;
+                (request.request_id, request.validate_only) = (request_id(), rehearsal.dry_run);
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
+            }
             Self::Resend { account, invitation, hand_over, seen, rehearsal } => {
                 let request = proto::ResendInvitationRequest {
                     account,
@@ -166,5 +195,35 @@ impl Verb {
                 console.changed(&answer, answer.invitation.as_ref(), ALL, &[], rehearsal)
             }
         }
+    }
+}
+
+/// What an invitation is to offer, as far as it was named.
+struct Offer {
+    privilege: Option<i32>,
+    roles: Option<Vec<i32>>,
+}
+
+impl Offer {
+    /// Asks for the whole offer, as the RPC takes it. What wasn't named is read first, and must not change meanwhile.
+    async fn beside_what_stays(
+        self,
+        console: &Console,
+        account: String,
+        invitation: String,
+        Seen { mut etag }: Seen,
+    ) -> Result<proto::UpdateInvitationRequest, Failure> {
+        let (privilege, roles) = match self {
+            Self { privilege: Some(privilege), roles: Some(roles) } => (privilege, roles),
+            Self { privilege, roles } => {
+                let request = proto::GetInvitationRequest { account: account.clone(), invitation: invitation.clone() };
+                let found = console.call(request).await?.invitation.unwrap_or_default();
+                if etag.is_empty() {
+                    etag = found.etag;
+                }
+                (privilege.unwrap_or(found.privilege), roles.unwrap_or(found.roles))
+            }
+        };
+        Ok(proto::UpdateInvitationRequest { account, invitation, privilege, roles, etag, ..Default::default() })
     }
 }

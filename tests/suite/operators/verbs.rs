@@ -107,6 +107,36 @@ async fn a_link_into_an_account_is_printed_alone_where_a_site_has_no_mail() {
 }
 
 #[tokio::test]
+async fn what_an_invitation_offers_is_changed_and_what_is_not_named_stays() {
+    let (site, _) = with_ann().await;
+    let sent = site.operate("invite send acme bob@acme.test --privilege read-only --roles alerts,data --json").await.json();
+    let id = sent[0]["invitation"]["id"].as_str().expect("an id").to_owned();
+    let offer = async |change: &str| {
+        let answer = site.operate(&format!("invite update acme {id} {change} --json")).await.json();
+        (answer[0]["invitation"]["privilege"].clone(), answer[0]["invitation"]["roles"].clone())
+    };
+    assert_eq!(offer("--privilege normal").await, (json!("PRIVILEGE_NORMAL"), json!(["ROLE_ALERTS", "ROLE_DATA"])));
+    assert_eq!(offer("--roles trending").await, (json!("PRIVILEGE_NORMAL"), json!(["ROLE_TRENDING"])));
+    assert_eq!(offer("--privilege admin --roles admin").await, (json!("PRIVILEGE_ADMIN"), json!(["ROLE_ADMIN"])));
+    assert_eq!(offer("--no-roles --dry-run").await, (json!("PRIVILEGE_ADMIN"), json!([])));
+    let shown = site.operate(&format!("invite show acme {id} --json")).await.json();
+    assert_eq!(
+        (&shown[0]["roles"], &shown[0]["sendCount"]),
+        (&json!(["ROLE_ADMIN"]), &json!(1)),
+        "the rehearsal changed nothing"
+    );
+
+    site.operate(&format!("invite update acme {id}")).await.refused_as_usage();
+    site.operate(&format!("invite update acme {id} --roles data --no-roles")).await.refused_as_usage();
+    let stale = sent[0]["invitation"]["etag"].as_str().expect("an etag");
+    let refused = site.operate(&format!("invite update acme {id} --no-roles --etag {stale}")).await.refused(1);
+    assert_eq!(refused, "ETAG_MISMATCH: the object changed since it was read; look at it again");
+    site.operate(&format!("invite withdraw acme {id} --yes")).await.done();
+    let refused = site.operate(&format!("invite update acme {id} --no-roles")).await.refused(1);
+    assert!(refused.starts_with("INVITATION_WITHDRAWN: "), "{refused}");
+}
+
+#[tokio::test]
 async fn members_are_moved_given_roles_and_removed() {
     let (site, ann) = with_ann().await;
     site.member(ACME, "bob@acme.test", Privilege::Normal, &[]).await;
