@@ -244,4 +244,33 @@ mod tests {
         assert!(matches!(cli.command, Some(Command::CheckConfig)));
         assert_eq!(cli.flags.data_dir, Some("d".into()));
     }
+
+    #[test]
+    fn every_filter_of_a_list_in_the_contract_has_a_flag_or_a_place() {
+        let lists = [
+            ("ListAccounts", "account", "admin_missing:admin_missing closed:state name_prefix:name"),
+            ("ListInvitations", "invite", "account:account states:state delivery_states:mail held:held email_prefix:email"),
+            ("ListMembers", "member", "account:account privileges:privilege role:role active:state email_prefix:email"),
+            ("ListUsers", "user", "active:state super_admin:super_admin email_prefix:email"),
+            ("ListServices", "service", ""),
+            ("ListEvents", "events", "account:account kinds:kind actor:actor subject:subject from_time:from to_time:to"),
+            ("ListMail", "mail", "states:state"),
+        ];
+        let pool = prost_reflect::DescriptorPool::decode(crate::proto::DESCRIPTORS).unwrap();
+        let program = Cli::command();
+        for (rpc, noun, filters) in lists {
+            let request = pool.get_message_by_name(&format!("{}.{rpc}Request", calls::PACKAGE)).unwrap();
+            let fields = request.fields().map(|field| field.name().to_owned());
+            let mut fields: Vec<String> = fields.filter(|name| name != "page_size" && name != "page_token").collect();
+            let (mut known, arguments): (Vec<_>, Vec<_>) =
+                filters.split_whitespace().map(|filter| filter.split_once(':').unwrap()).unzip();
+            fields.sort_unstable();
+            known.sort_unstable();
+            assert_eq!(fields, known, "{rpc}");
+            let list = program.find_subcommand(noun).and_then(|noun| noun.find_subcommand("list")).unwrap();
+            for argument in arguments {
+                assert!(list.get_arguments().any(|each| each.get_id() == argument), "{noun} list takes no {argument}");
+            }
+        }
+    }
 }

@@ -1,19 +1,31 @@
 //! `account`: the tenants.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::Column;
-use super::words::{request_id, time};
+use super::words::{Whether, request_id, time};
 use super::{Failure, Paging, Rehearsal, Seen};
 use crate::proto::{self, Account};
 
 /// What is done with accounts.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List all accounts by name
-    List(Paging),
+    /// List accounts by name
+    List {
+        /// Only open ones, or only closed ones
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        /// Only those that nobody active may manage the users of; with =no only the others
+        #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "YES|NO")]
+        admin_missing: Option<Whether>,
+        /// Only those whose name begins like this
+        #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+        name: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Show one account
     Show {
         /// Its name
@@ -70,6 +82,13 @@ pub(super) enum Verb {
     },
 }
 
+/// Whether an account grants anything.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum State {
+    Open,
+    Closed,
+}
+
 const COLUMNS: &[Column<Account>] = &[
     ("ACCOUNT", |account| account.name.clone()),
     ("DISPLAY NAME", |account| account.display_name.clone()),
@@ -94,7 +113,15 @@ fn state(account: &Account) -> String {
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
         match self {
-            Self::List(paging) => console.list(proto::ListAccountsRequest::default(), paging, COLUMNS).await,
+            Self::List { state, admin_missing, name, paging } => {
+                let request = proto::ListAccountsRequest {
+                    closed: state.map(|state| matches!(state, State::Closed)),
+                    admin_missing: admin_missing.map(Whether::is_yes),
+                    name_prefix: name,
+                    ..Default::default()
+                };
+                console.list(request, paging, COLUMNS).await
+            }
             Self::Show { account } => {
                 let answer = console.call(proto::GetAccountRequest { account }).await?;
                 console.show(answer.account.as_ref(), ALL)

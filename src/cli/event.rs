@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::console::Console;
 use super::screen::Column;
-use super::words::{time, word, words};
+use super::words::{EventKind, moment, time, word, words};
 use super::{Failure, Paging};
 use crate::proto::{self, Event};
 
@@ -18,6 +18,21 @@ pub(super) enum Verb {
         /// Only those of this account
         #[arg(long, default_value = "", hide_default_value = true)]
         account: String,
+        /// Only of these kinds
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "KIND")]
+        kind: Vec<EventKind>,
+        /// Only what was done by this one: usr_…, svc_…, operator:<uid>, server or anonymous
+        #[arg(long, default_value = "", hide_default_value = true)]
+        actor: String,
+        /// Only what is about this: usr_…, inv_…, svc_…, sid_… or mail_…
+        #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+        subject: String,
+        /// Only at this moment or later, such as 2026-11-24T00:00:00Z
+        #[arg(long, value_name = "TIME")]
+        from: Option<jiff::Timestamp>,
+        /// Only before this moment
+        #[arg(long, value_name = "TIME")]
+        to: Option<jiff::Timestamp>,
         #[command(flatten)]
         paging: Paging,
     },
@@ -59,8 +74,17 @@ fn state(event: &Event) -> String {
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<ExitCode, Failure> {
         match self {
-            Self::List { account, paging } => {
-                console.list(proto::ListEventsRequest { account, ..Default::default() }, paging, COLUMNS).await?;
+            Self::List { account, kind, actor, subject, from, to, paging } => {
+                let request = proto::ListEventsRequest {
+                    account,
+                    kinds: kind.into_iter().map(Into::into).collect(),
+                    actor,
+                    subject,
+                    from_time: from.map(moment),
+                    to_time: to.map(moment),
+                    ..Default::default()
+                };
+                console.list(request, paging, COLUMNS).await?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Verify => verify(console).await,

@@ -6,20 +6,29 @@ use super::confirm::Confirmation;
 use super::console::Console;
 use super::link::{HandOver, handed_over};
 use super::screen::Column;
-use super::words::{InvitationState, Privilege, Role, request_id, time, word, words};
+use super::words::{DeliveryState, InvitationState, Privilege, Role, Whether, request_id, time, word, words};
 use super::{Failure, Paging, Rehearsal, Seen};
 use crate::proto::{self, Invitation};
 
 /// What is done with invitations.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List an account's invitations, newest first; the unanswered ones, unless states are named
+    /// List an account's invitations, newest first; the unanswered ones, unless states are named; those of a prefix by address
     List {
         /// The account
         account: String,
         /// Only in these states
         #[arg(long, value_enum, value_delimiter = ',', value_name = "STATE")]
         state: Vec<InvitationState>,
+        /// Only those whose newest mail is in these states
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "STATE")]
+        mail: Vec<DeliveryState>,
+        /// Only those that are held; with =no only the others
+        #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "YES|NO")]
+        held: Option<Whether>,
+        /// Only those of addresses that begin like this
+        #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+        email: String,
         #[command(flatten)]
         paging: Paging,
     },
@@ -135,9 +144,16 @@ fn mail(invitation: &Invitation) -> String {
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
         match self {
-            Self::List { account, state, paging } => {
-                let states = state.into_iter().map(Into::into).collect();
-                console.list(proto::ListInvitationsRequest { account, states, ..Default::default() }, paging, COLUMNS).await
+            Self::List { account, state, mail, held, email, paging } => {
+                let request = proto::ListInvitationsRequest {
+                    account,
+                    states: state.into_iter().map(Into::into).collect(),
+                    delivery_states: mail.into_iter().map(Into::into).collect(),
+                    held: held.map(Whether::is_yes),
+                    email_prefix: email,
+                    ..Default::default()
+                };
+                console.list(request, paging, COLUMNS).await
             }
             Self::Show { account, invitation } => {
                 let answer = console.call(proto::GetInvitationRequest { account, invitation }).await?;

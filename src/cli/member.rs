@@ -5,17 +5,29 @@ use clap::Subcommand;
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::Column;
-use super::words::{Privilege, Role, request_id, time, word, words};
+use super::words::{LoginState, Privilege, Role, request_id, time, word, words};
 use super::{Failure, Paging, Rehearsal, Seen};
 use crate::proto::{self, Member};
 
 /// What is done with members.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List an account's members in the order they joined
+    /// List an account's members in the order they joined; those of a prefix by address
     List {
         /// The account
         account: String,
+        /// Only in these columns
+        #[arg(long, value_enum, value_delimiter = ',', value_name = "PRIVILEGE")]
+        privilege: Vec<Privilege>,
+        /// Only those who hold this role, dormant or not
+        #[arg(long, value_enum)]
+        role: Option<Role>,
+        /// Only those whose login is active, or is deactivated
+        #[arg(long, value_enum)]
+        state: Option<LoginState>,
+        /// Only those whose address begins like this
+        #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
+        email: String,
         #[command(flatten)]
         paging: Paging,
     },
@@ -104,8 +116,16 @@ const ALL: &[&[Column<Member>]] = &[COLUMNS, MORE];
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
         match self {
-            Self::List { account, paging } => {
-                console.list(proto::ListMembersRequest { account, ..Default::default() }, paging, COLUMNS).await
+            Self::List { account, privilege, role, state, email, paging } => {
+                let request = proto::ListMembersRequest {
+                    account,
+                    privileges: privilege.into_iter().map(Into::into).collect(),
+                    role: role.map(Into::into).unwrap_or_default(),
+                    active: state.map(LoginState::is_active),
+                    email_prefix: email,
+                    ..Default::default()
+                };
+                console.list(request, paging, COLUMNS).await
             }
             Self::Show { account, user } => {
                 let answer = console.call(proto::GetMemberRequest { account, user }).await?;

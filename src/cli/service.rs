@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::{Column, note};
-use super::words::{request_id, time};
+use super::words::{moment, request_id, time};
 use super::{Failure, Paging, Rehearsal};
 use crate::proto::{self, Service};
 
@@ -59,7 +59,7 @@ impl Verb {
         match self {
             Self::List(paging) => console.list(proto::ListServicesRequest::default(), paging, COLUMNS).await,
             Self::Create { name, scopes, account, expires, certificate_name } => {
-                let expire_time = expires.map(|time| prost_types::Timestamp { seconds: time.as_second(), nanos: 0 });
+                let expire_time = expires.map(moment);
                 let request_id = request_id();
                 let request = proto::CreateServiceRequest { name, scopes, account, expire_time, certificate_name, request_id };
                 created(console, &console.call(request).await?)

@@ -6,15 +6,21 @@ use super::confirm::Confirmation;
 use super::console::Console;
 use super::link::{HandOver, handed_over};
 use super::screen::{Column, note};
-use super::words::{request_id, time, yes};
+use super::words::{LoginState, Whether, request_id, time, yes};
 use super::{Failure, Paging, Rehearsal};
 use crate::proto::{self, User};
 
 /// What is done with people's logins.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// List all users in the order in which they came
+    /// List users in the order in which they came; those of a prefix by address
     List {
+        /// Only those whose login is active, or is deactivated
+        #[arg(long, value_enum)]
+        state: Option<LoginState>,
+        /// Only super-admins; with =no only the others
+        #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_name = "YES|NO")]
+        super_admin: Option<Whether>,
         /// Only those whose address begins like this
         #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
         email: String,
@@ -100,8 +106,14 @@ pub(super) const COLUMNS: &[Column<User>] = &[
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
         match self {
-            Self::List { email, paging } => {
-                console.list(proto::ListUsersRequest { email_prefix: email, ..Default::default() }, paging, COLUMNS).await
+            Self::List { state, super_admin, email, paging } => {
+                let request = proto::ListUsersRequest {
+                    active: state.map(LoginState::is_active),
+                    super_admin: super_admin.map(Whether::is_yes),
+                    email_prefix: email,
+                    ..Default::default()
+                };
+                console.list(request, paging, COLUMNS).await
             }
             Self::Show { user } => {
                 let answer = console.call(proto::GetUserRequest { user }).await?;

@@ -40,6 +40,71 @@ typed! {
     InvitationState { Pending, Accepted, Ignored, Withdrawn, Expired }
     /// How far a mail has come.
     DeliveryState { Queued, Sending, Sent, Failed, Dropped }
+    /// What happened.
+    EventKind {
+        EditionSet,
+        AccountCreated,
+        AccountUpdated,
+        AccountClosed,
+        AccountReopened,
+        AccountLeftWithoutAdmin,
+        InvitationCreated,
+        InvitationRenewed,
+        InvitationResent,
+        InvitationWithdrawn,
+        InvitationAccepted,
+        InvitationIgnored,
+        InvitationUpdated,
+        InvitationLinkReturned,
+        MemberJoined,
+        MemberPrivilegeChanged,
+        MemberRolesAssigned,
+        MemberRemoved,
+        MemberLeft,
+        UserCreated,
+        SuperAdminGranted,
+        SuperAdminRevoked,
+        UserUpdated,
+        UserEmailChanged,
+        UserPasswordChanged,
+        UserPasswordReset,
+        UserDeactivated,
+        UserReactivated,
+        UserDeleted,
+        SessionStarted,
+        SessionEnded,
+        SessionsRevoked,
+        LoginLinkMade,
+        ServiceCreated,
+        ServiceRevoked,
+        MailRetried,
+    }
+}
+
+/// Whether somebody can sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LoginState {
+    Active,
+    Deactivated,
+}
+
+impl LoginState {
+    pub(super) const fn is_active(self) -> bool {
+        matches!(self, Self::Active)
+    }
+}
+
+/// A yes or no that can be typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Whether {
+    Yes,
+    No,
+}
+
+impl Whether {
+    pub(super) const fn is_yes(self) -> bool {
+        matches!(self, Self::Yes)
+    }
 }
 
 /// An enum of the contract that can be spelt.
@@ -98,6 +163,14 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> String {
     time.map_or_else(|| NOTHING.to_owned(), |time| time.to_string())
 }
 
+/// A moment that was typed, as the contract has it.
+pub(super) fn moment(time: jiff::Timestamp) -> prost_types::Timestamp {
+    // before 1970 both count backwards, and the contract's nanoseconds only forwards
+    let nanos = time.subsec_nanosecond();
+    let (seconds, nanos) = if nanos < 0 { (time.as_second() - 1, nanos + 1_000_000_000) } else { (time.as_second(), nanos) };
+    prost_types::Timestamp { seconds, nanos }
+}
+
 /// How long, in the two largest units that say something.
 pub(super) fn duration(seconds: i64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -144,6 +217,7 @@ mod tests {
         same::<Permission, proto::Permission>();
         same::<InvitationState, proto::InvitationState>();
         same::<DeliveryState, proto::DeliveryState>();
+        same::<EventKind, proto::EventKind>();
     }
 
     #[test]
@@ -156,6 +230,9 @@ mod tests {
     fn times_are_utc_and_durations_short() {
         assert_eq!(time(Some(&prost_types::Timestamp { seconds: 86_400, nanos: 5 })), "1970-01-02T00:00:00Z");
         assert_eq!(time(None), "-");
+        let moment = |text: &str| moment(text.parse().unwrap());
+        assert_eq!(moment("1970-01-01T01:00:00.5+01:00"), prost_types::Timestamp { seconds: 0, nanos: 500_000_000 });
+        assert_eq!(moment("1969-12-31T23:59:59.75Z"), prost_types::Timestamp { seconds: -1, nanos: 750_000_000 });
         assert_eq!([59, 60, 7260, 90_000].map(duration), ["59 s", "1 min", "2 h 1 min", "1 d 1 h"]);
     }
 }

@@ -1,5 +1,6 @@
 //! The command line of operators: the program itself, against a server that runs and against data that nobody serves.
 
+mod filters;
 mod offline;
 mod verbs;
 
@@ -41,6 +42,13 @@ impl Said {
         let line = self.err.strip_prefix("user-management: ").expect("says who speaks").trim_end();
         assert!(!line.contains('\n'), "more than a line: {line}");
         line.to_owned()
+    }
+
+    /// Ended as usage, with clap's own explanation.
+    #[track_caller]
+    fn refused_as_usage(self) {
+        assert_eq!(self.code, Some(2), "{self:?}");
+        assert!(self.err.contains("error: ") && self.err.contains("--help"), "{self:?}");
     }
 
     /// What it printed, as JSON, one object a line.

@@ -361,12 +361,3 @@ fn pass_on(client: UnixStream, server: UnixStream) {
     let _ = std::io::copy(&mut from_server, &mut to_client);
     let _ = upward.join();
 }
-
-impl Said {
-    /// Ended as usage, with clap's own explanation.
-    #[track_caller]
-    fn refused_as_usage(self) {
-        assert_eq!(self.code, Some(2), "{self:?}");
-        assert!(self.err.contains("error: ") && self.err.contains("--help"), "{self:?}");
-    }
-}
