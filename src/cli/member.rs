@@ -1,12 +1,15 @@
 //! `member`: people in an account.
 
+mod change;
+
 use clap::Subcommand;
 
+use self::change::{Move, Remove, SetRoles};
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::Column;
 use super::words::{LoginState, Privilege, Role, request_id, time, word, words};
-use super::{Failure, Paging, Rehearsal, Seen};
+use super::{Failure, Paging, Rehearsal};
 use crate::proto::{self, Member};
 
 /// What is done with members.
@@ -42,40 +45,17 @@ pub(super) enum Verb {
     Move {
         /// The account
         account: String,
-        /// The member's id, usr_…, or address
-        user: String,
-        /// The column
-        #[arg(value_enum)]
-        privilege: Privilege,
-        /// Keep the roles
-        #[arg(long)]
-        keep_roles: bool,
         #[command(flatten)]
-        seen: Seen,
+        change: Move,
         #[command(flatten)]
         rehearsal: Rehearsal,
     },
     /// Replace a member's roles
-    #[command(group = clap::ArgGroup::new("set").required(true).args(["roles", "none"]))]
     Roles {
         /// The account
         account: String,
-        /// The member's id, usr_…, or address
-        user: String,
-        /// The whole new set
-        #[arg(value_enum, value_delimiter = ',', value_name = "ROLE")]
-        roles: Vec<Role>,
-        /// Take all roles away
-        #[arg(long)]
-        none: bool,
-        /// Allow a set that gives permissions which none of its roles opens
-        #[arg(long)]
-        allow_widening: bool,
-        /// Clear roles too that sleep in the server's edition
-        #[arg(long)]
-        clear_dormant: bool,
         #[command(flatten)]
-        seen: Seen,
+        change: SetRoles,
         #[command(flatten)]
         rehearsal: Rehearsal,
     },
@@ -83,10 +63,8 @@ pub(super) enum Verb {
     Remove {
         /// The account
         account: String,
-        /// The member's id, usr_…, or address
-        user: String,
         #[command(flatten)]
-        seen: Seen,
+        change: Remove,
         #[command(flatten)]
         rehearsal: Rehearsal,
         #[command(flatten)]
@@ -131,7 +109,7 @@ impl Verb {
                 let answer = console.call(proto::GetMemberRequest { account, user }).await?;
                 console.show(answer.member.as_ref(), ALL)
             }
-            Self::Move { account, user, privilege, keep_roles, seen, rehearsal } => {
+            Self::Move { account, change: Move { user, privilege, keep_roles, seen }, rehearsal } => {
                 let request = proto::ChangePrivilegeRequest {
                     account,
                     user,
@@ -144,7 +122,8 @@ impl Verb {
                 let answer = console.call(request).await?;
                 console.changed(&answer, answer.member.as_ref(), ALL, &answer.effects, rehearsal)
             }
-            Self::Roles { account, user, roles, none: _, allow_widening, clear_dormant, seen, rehearsal } => {
+            Self::Roles { account, change, rehearsal } => {
+                let SetRoles { user, roles, none: _, allow_widening, clear_dormant, seen } = change;
                 let request = proto::AssignRolesRequest {
                     account,
                     user,
@@ -158,7 +137,7 @@ impl Verb {
                 let answer = console.call(request).await?;
                 console.changed(&answer, answer.member.as_ref(), ALL, &answer.effects, rehearsal)
             }
-            Self::Remove { account, user, seen, rehearsal, confirmation } => {
+            Self::Remove { account, change: Remove { user, seen }, rehearsal, confirmation } => {
                 confirmation.ask(rehearsal.dry_run, &format!("Remove {user} from {account}?"))?;
                 let request = proto::RemoveMemberRequest {
                     account,
