@@ -11,6 +11,7 @@ mod confirm;
 mod console;
 mod event;
 mod failure;
+mod input;
 mod invite;
 mod link;
 mod mail;
@@ -43,8 +44,8 @@ use reach::Server;
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done; of `status`: all is well; of `check`: allowed; of `events verify`: whole
-  1  refused or failed; of `status`: something needs attention; of `check`: denied; of `events verify`: broken
-  2  wrong arguments or configuration
+  1  refused or failed; of many: one was; of `status`: something needs attention; of `check`: denied; of `events verify`: broken
+  2  wrong arguments, lists or configuration
   3  what was named isn't there
   4  the server can't be reached or is busy, or the data is in use: try again";
 
@@ -164,6 +165,15 @@ struct Rehearsal {
     /// Judge everything and say what would happen, but change nothing and send nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+impl Rehearsal {
+    /// Says that it was one.
+    fn remark(self) {
+        if self.dry_run {
+            screen::note("a dry run: nothing was changed");
+        }
+    }
 }
 
 /// What was seen of the thing before.

@@ -89,6 +89,7 @@ calls! {
         ListAccounts: ListAccountsRequest => ListAccountsResponse { accounts: Account },
         UpdateAccount: UpdateAccountRequest => UpdateAccountResponse,
         InviteUser: InviteUserRequest => InviteUserResponse,
+        BatchInviteUsers: BatchInviteUsersRequest => BatchInviteUsersResponse,
         UpdateInvitation: UpdateInvitationRequest => UpdateInvitationResponse,
         GetInvitation: GetInvitationRequest => GetInvitationResponse,
         ListInvitations: ListInvitationsRequest => ListInvitationsResponse { invitations: Invitation },
@@ -134,7 +135,7 @@ macro_rules! named {
     )*};
 }
 
-named! { Account, Event, Invitation, Mail, Member, Service, User }
+named! { Account, Event, Invitation, InviteResult, Mail, Member, Service, User }
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::calls::{Call, List, Named};
 use super::reach::Server;
-use super::screen::{Column, Screen, Table, note};
+use super::screen::{Column, Screen, Table};
 use super::words::words;
 use super::{Paging, Rehearsal};
 use crate::proto::{self, Effect};
@@ -86,9 +86,7 @@ impl Console {
             self.screen.block(&rows)?;
         }
         self.screen.flush()?;
-        if rehearsal.dry_run {
-            note("a dry run: nothing was changed");
-        }
+        rehearsal.remark();
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Why the program ends without having done what it was told: what standard error says, and the exit code.
 
 use std::error::Error as _;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +15,9 @@ use crate::config::ConfigError;
 use crate::serve::ServeError;
 use crate::server::ServerError;
 use crate::store::OpenError;
+
+/// Lines about an input at most: someone reads them.
+const LINES: usize = 20;
 
 /// Why the program ends without having done what it was told.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +40,12 @@ pub enum Failure {
     /// Arguments that don't go together.
     #[error("{0}")]
     Usage(&'static str),
+    /// Lists that can't be taken: what is wrong with which line.
+    #[error("the input can't be taken")]
+    Input(Vec<String>),
+    /// Not all of many was done.
+    #[error("{0}")]
+    Partly(Progress, #[source] Option<Box<Failure>>),
     /// No server answers on the socket.
     #[error("no server answers on {}", .0.display())]
     Unreachable(PathBuf, #[source] std::io::Error),
@@ -95,8 +104,14 @@ impl Failure {
     /// 2 for what its caller has to change, as with wrong arguments; 3 for what isn't there; 4 for what may work later; else 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            Self::Config(_) | Self::Usage(_) => 2,
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Usage(_) | Self::Input(_) => 2,
+            // never 0, though nobody reads: something wasn't done
+            Self::Partly(_, cause) => cause.as_ref().map_or(1, |cause| cause.code().max(1)),
             Self::Refused(status) => refusal::exit_code(status),
             Self::Unreachable(..)
             | Self::NoData { .. }
@@ -105,7 +120,7 @@ impl Failure {
             // whoever reads has had enough
             Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => 0,
             _ => 1,
-        })
+        }
     }
 
     /// What standard error is told: one line for each problem, with its causes behind it.
@@ -113,6 +128,12 @@ impl Failure {
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Config(ConfigError(violations)) => violations.clone(),
+            Self::Input(wrong) => some(wrong),
+            Self::Partly(progress, cause) => {
+                let mut lines = cause.as_ref().map(|cause| cause.lines()).unwrap_or_default();
+                lines.push(progress.to_string());
+                lines
+            }
             Self::Refused(status) => refusal::lines(status),
             Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => Vec::new(),
             _ => {
@@ -128,6 +149,37 @@ impl Failure {
     }
 }
 
+/// How far many invitations have come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Addresses that there are.
+    pub all: usize,
+    /// Those whose results are known.
+    pub known: usize,
+    /// Those of them that were refused.
+    pub refused: usize,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { all, known, refused } = self;
+        write!(f, "of {all} addresses, {} taken and {refused} refused", known - refused)?;
+        if known < all {
+            write!(f, "; {} have no result: send those again, and who was invited after all is refused", all - known)?;
+        }
+        Ok(())
+    }
+}
+
+/// The first of many lines, and how many more there are.
+fn some(lines: &[String]) -> Vec<String> {
+    let mut shown: Vec<String> = lines.iter().take(LINES).cloned().collect();
+    if lines.len() > LINES {
+        shown.push(format!("and {} more of this kind", lines.len() - LINES));
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,5 +191,27 @@ mod tests {
         assert_eq!(failure.lines(), ["can't listen on 127.0.0.1:1: permission denied"]);
         let failure = Failure::from(ConfigError(vec!["a".to_owned(), "b".to_owned()]));
         assert_eq!(failure.lines(), ["a", "b"]);
+    }
+
+    #[test]
+    fn of_many_wrong_lines_the_first_are_told() {
+        let wrong: Vec<String> = (1..=22).map(|line| format!("line {line}")).collect();
+        let told = Failure::Input(wrong.clone()).lines();
+        assert_eq!((told.len(), &told[19], told[20].as_str()), (21, &wrong[19], "and 2 more of this kind"));
+        assert_eq!(Failure::Input(wrong[..20].to_vec()).lines(), wrong[..20]);
+    }
+
+    #[test]
+    fn what_ended_halfway_is_never_told_as_done() {
+        let halfway = Progress { all: 2500, known: 1000, refused: 3 };
+        let gone = Failure::Output(ErrorKind::BrokenPipe.into());
+        let failure = Failure::Partly(halfway, Some(Box::new(gone)));
+        let line = "of 2500 addresses, 997 taken and 3 refused; 1500 have no result: send those again, and who was invited after \
+                    all is refused";
+        assert_eq!((failure.code(), failure.lines()), (1, vec![line.to_owned()]));
+        let failure = Failure::Partly(halfway, Some(Box::new(Failure::Silent(120))));
+        assert_eq!((failure.code(), failure.lines()[0].as_str()), (4, "the server didn't answer within 120 s"));
+        let lines = Failure::Partly(Progress { known: 2500, ..halfway }, None).lines();
+        assert_eq!(lines, ["of 2500 addresses, 2497 taken and 3 refused"]);
     }
 }

@@ -1,5 +1,9 @@
 //! `invite`: offers of membership.
 
+mod batch;
+
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::confirm::Confirmation;
@@ -9,6 +13,12 @@ use super::screen::Column;
 use super::words::{DeliveryState, InvitationState, Privilege, Role, Whether, request_id, time, word, words};
 use super::{Failure, Paging, Rehearsal, Seen};
 use crate::proto::{self, Invitation};
+
+const SENDING: &str = "\
+Examples:
+  invite send acme ann@acme.test --privilege admin
+  invite send acme --file newcomers.txt --privilege normal --roles alerts,data
+  grep -h @ *.list | invite send acme --file - --privilege read-only --dry-run";
 
 /// What is done with invitations.
 #[derive(Debug, Subcommand)]
@@ -39,12 +49,20 @@ pub(super) enum Verb {
         /// Its id, inv_…
         invitation: String,
     },
-    /// Invite an address into an account
+    /// Invite an address into an account, or many
+    ///
+    /// Many are invited a thousand at once, each for itself: what can't be done for one is told at its place in the table, and hinders no other.
+    /// A list that can't be read, or names somebody twice, is refused before anybody is invited.
+    #[command(after_help = SENDING)]
     Send {
         /// The account
         account: String,
         /// The address; only a person who has confirmed it can accept
-        email: String,
+        #[arg(value_name = "EMAIL", required_unless_present = "file")]
+        emails: Vec<String>,
+        /// A file with addresses, one a line, or - for standard input; blank lines and those that begin with # don't count
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
         /// The column that the person will stand in
         #[arg(long, value_enum)]
         privilege: Privilege,
@@ -159,12 +177,18 @@ impl Verb {
                 let answer = console.call(proto::GetInvitationRequest { account, invitation }).await?;
                 console.show(answer.invitation.as_ref(), ALL)
             }
-            Self::Send { account, email, privilege, roles, hand_over, rehearsal } => {
+            Self::Send { account, mut emails, file, privilege, roles, hand_over, rehearsal } => {
+                let (privilege, roles) = (privilege.into(), roles.into_iter().map(Into::into).collect());
+                let email = if file.is_none() && emails.len() == 1 { emails.pop() } else { None };
+                let Some(email) = email else {
+                    let invitees = batch::invitees(emails, file.as_deref())?;
+                    return batch::Offer { account, privilege, roles, hand_over, rehearsal }.send(console, &invitees).await;
+                };
                 let request = proto::InviteUserRequest {
                     account,
                     email,
-                    privilege: privilege.into(),
-                    roles: roles.into_iter().map(Into::into).collect(),
+                    privilege,
+                    roles,
                     request_id: request_id(),
                     validate_only: rehearsal.dry_run,
                     return_link: hand_over.return_link,

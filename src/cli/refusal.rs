@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::domain::error::chain;
+use crate::proto::EntryError;
 
 /// 3 for what isn't there, 4 for what may work later, else 1.
 pub(super) fn exit_code(status: &Status) -> u8 {
@@ -41,6 +42,12 @@ pub(super) fn lines(status: &Status) -> Vec<String> {
         reason => advice(reason),
     };
     vec![one_line(&format!("{}: {}{advice}", info.reason, status.message()))]
+}
+
+/// What one entry of a batch was refused with.
+pub(super) fn line(refused: &EntryError) -> String {
+    let reason = refused.reason().as_str_name().trim_start_matches("ERROR_REASON_");
+    one_line(&format!("{reason}: {}{}", refused.message, advice(reason)))
 }
 
 /// What to do, where the message alone doesn't say it in the words of the command line.

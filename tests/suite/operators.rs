@@ -1,6 +1,8 @@
 //! The command line of operators: the program itself, against a server that runs and against data that nobody serves.
 
+mod batches;
 mod filters;
+mod lossy;
 mod offline;
 mod verbs;
 
@@ -71,6 +73,15 @@ impl Site {
     /// Runs it to its end, while the service goes on.
     async fn operate(&self, line: &str) -> Said {
         let mut command = self.command(line);
+        Said::of(tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it starts"))
+    }
+
+    /// Runs it with this file's content on its standard input.
+    async fn operate_on(&self, input: &str, line: &str) -> Said {
+        let path = self.data_dir().join("input");
+        std::fs::write(&path, input).expect("written");
+        let mut command = self.command(line);
+        command.stdin(std::fs::File::open(path).expect("opened"));
         Said::of(tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it starts"))
     }
 }

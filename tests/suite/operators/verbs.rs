@@ -1,15 +1,12 @@
 //! Against a server that runs.
 
-use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::thread;
 
 use futures_util::future::join_all;
 use serde_json::json;
 use user_management::proto::{self, Privilege};
 
+use super::lossy::losing_the_answer_after;
 use super::{Said, with_ann};
 use crate::acme::ACME;
 use crate::site::Site;
@@ -294,7 +291,7 @@ async fn a_reader_that_goes_away_is_no_failure() {
 #[tokio::test]
 async fn an_answer_that_was_lost_is_asked_for_again_and_the_change_is_done_once() {
     let site = Site::start().await;
-    let (lossy, relay) = losing_the_first_answer(&site);
+    let (lossy, relay) = losing_the_answer_after(&site, 0);
     let line = format!("account create acme --socket {}", lossy.display());
     assert!(site.operate(&line).await.done().contains("acme"));
     relay.join().expect("it relayed");
@@ -304,7 +301,7 @@ async fn an_answer_that_was_lost_is_asked_for_again_and_the_change_is_done_once(
 #[tokio::test]
 async fn a_link_whose_answer_was_lost_is_not_shown_and_another_can_be_had() {
     let (site, _) = with_ann().await;
-    let (lossy, relay) = losing_the_first_answer(&site);
+    let (lossy, relay) = losing_the_answer_after(&site, 0);
     let command = format!("invite send acme bob@acme.test --privilege normal --return-link --socket {}", lossy.display());
     let lost = site.operate(&command).await.refused(1);
     relay.join().expect("it relayed");
@@ -314,50 +311,4 @@ async fn a_link_whose_answer_was_lost_is_not_shown_and_another_can_be_had() {
     let link = site.operate(&format!("invite resend acme {id} --return-link")).await.done();
     let (_, token) = link.trim_end().split_once("#token=").expect("a link alone");
     site.nobody().await.preview(token).await.expect("the link opens the invitation");
-}
-
-/// A socket in front of the server's that loses the answer of the first call that comes by it, and passes on the second.
-fn losing_the_first_answer(site: &Site) -> (PathBuf, thread::JoinHandle<()>) {
-    let lossy = site.data_dir().join("lossy.sock");
-    let listener = UnixListener::bind(&lossy).expect("bound");
-    let server = site.data_dir().join("grpc.sock");
-    let relay = thread::spawn(move || {
-        // the command looks first whether anybody is there
-        drop(listener.accept().expect("a look"));
-        let (client, _) = listener.accept().expect("a first connection");
-        lose_the_answer(client, UnixStream::connect(&server).expect("connected"));
-        let (client, _) = listener.accept().expect("a second connection");
-        pass_on(client, UnixStream::connect(&server).expect("connected"));
-    });
-    (lossy, relay)
-}
-
-const HEADERS: u8 = 1;
-
-/// Passes all on to the server, but of its answers only what HTTP/2 says of itself, and closes at the first answer to a call.
-fn lose_the_answer(client: UnixStream, server: UnixStream) {
-    let (mut from_client, mut to_server) = (client.try_clone().expect("cloned"), server.try_clone().expect("cloned"));
-    thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
-    let (mut from_server, mut to_client) = (server, client);
-    loop {
-        let mut head = [0; 9];
-        from_server.read_exact(&mut head).expect("a frame");
-        let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];
-        from_server.read_exact(&mut payload).expect("its payload");
-        if head[3] == HEADERS {
-            return to_client.shutdown(std::net::Shutdown::Both).expect("closed");
-        }
-        to_client.write_all(&[&head[..], &payload].concat()).expect("passed on");
-    }
-}
-
-fn pass_on(client: UnixStream, server: UnixStream) {
-    let (mut from_client, mut to_server) = (client.try_clone().expect("cloned"), server.try_clone().expect("cloned"));
-    let upward = thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
-        let _ = to_server.shutdown(std::net::Shutdown::Both);
-    });
-    let (mut from_server, mut to_client) = (server, client);
-    let _ = std::io::copy(&mut from_server, &mut to_client);
-    let _ = upward.join();
 }
