@@ -118,7 +118,7 @@ enum Operation {
     Account(Noun<account::Verb>),
     /// Invitations: list, show, send, update, resend, withdraw
     Invite(Noun<invite::Verb>),
-    /// Members of an account: list, show, move, change roles, remove
+    /// Members of an account: list, show, move, change roles, remove, many at once
     Member(Noun<member::Verb>),
     /// Super-admins: grant, revoke
     SuperAdmin(Noun<super_admin::Verb>),

@@ -100,6 +100,7 @@ calls! {
         ChangePrivilege: ChangePrivilegeRequest => ChangePrivilegeResponse,
         AssignRoles: AssignRolesRequest => AssignRolesResponse,
         RemoveMember: RemoveMemberRequest => RemoveMemberResponse,
+        BatchUpdateMembers: BatchUpdateMembersRequest => BatchUpdateMembersResponse,
         CloseAccount: CloseAccountRequest => CloseAccountResponse,
         ReopenAccount: ReopenAccountRequest => ReopenAccountResponse,
         GetUser: GetUserRequest => GetUserResponse,

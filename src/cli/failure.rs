@@ -71,6 +71,9 @@ pub enum Failure {
     /// The server said no.
     #[error("refused")]
     Refused(Box<Status>),
+    /// The server said no to a list, perhaps because of one entry: where each stands.
+    #[error("refused")]
+    RefusedWithin(Box<Status>, Vec<String>),
     /// Nothing came back in time.
     #[error("the server didn't answer within {0} s")]
     Silent(u64),
@@ -101,6 +104,15 @@ impl From<Status> for Failure {
 }
 
 impl Failure {
+    /// Tells where the entries stand that a refusal is about.
+    #[must_use]
+    pub(super) fn within(self, places: Vec<String>) -> Self {
+        match self {
+            Self::Refused(status) => Self::RefusedWithin(status, places),
+            failure => failure,
+        }
+    }
+
     /// 2 for what its caller has to change, as with wrong arguments; 3 for what isn't there; 4 for what may work later; else 1.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
@@ -112,7 +124,7 @@ impl Failure {
             Self::Config(_) | Self::Usage(_) | Self::Input(_) => 2,
             // never 0, though nobody reads: something wasn't done
             Self::Partly(_, cause) => cause.as_ref().map_or(1, |cause| cause.code().max(1)),
-            Self::Refused(status) => refusal::exit_code(status),
+            Self::Refused(status) | Self::RefusedWithin(status, _) => refusal::exit_code(status),
             Self::Unreachable(..)
             | Self::NoData { .. }
             | Self::Silent(_)
@@ -134,7 +146,8 @@ impl Failure {
                 lines.push(progress.to_string());
                 lines
             }
-            Self::Refused(status) => refusal::lines(status),
+            Self::Refused(status) => refusal::lines(status, &[]),
+            Self::RefusedWithin(status, places) => some(&refusal::lines(status, places)),
             Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => Vec::new(),
             _ => {
                 let mut line = self.to_string();

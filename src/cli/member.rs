@@ -1,6 +1,9 @@
 //! `member`: people in an account.
 
+mod batch;
 mod change;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 
@@ -11,6 +14,15 @@ use super::screen::Column;
 use super::words::{LoginState, Privilege, Role, request_id, time, word, words};
 use super::{Failure, Paging, Rehearsal};
 use crate::proto::{self, Member};
+
+const LISTING: &str = "\
+A list:
+  # after the audit
+  move ann@acme.test normal
+  move bob@acme.test admin --keep-roles
+  roles cy@acme.test alerts,data
+  roles dan@acme.test --none --allow-widening
+  remove eve@acme.test --etag 01a20cd9-e";
 
 /// What is done with members.
 #[derive(Debug, Subcommand)]
@@ -65,6 +77,21 @@ pub(super) enum Verb {
         account: String,
         #[command(flatten)]
         change: Remove,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+    /// Change many members at once: all, or none if one can't be
+    ///
+    /// A line of the list is a change as it is typed behind `member`, without the account and without --yes or --dry-run. The account's last Admin is
+    /// looked for when all is done, so that two can be exchanged.
+    #[command(after_help = LISTING)]
+    Batch {
+        /// The account
+        account: String,
+        /// A file with at most 1,000 changes, one a line, or - for standard input; blank lines and those that begin with # don't count
+        file: PathBuf,
         #[command(flatten)]
         rehearsal: Rehearsal,
         #[command(flatten)]
@@ -148,6 +175,9 @@ impl Verb {
                 };
                 let answer = console.call(request).await?;
                 console.changed(&answer, answer.member.as_ref(), &[COLUMNS], &answer.effects, rehearsal)
+            }
+            Self::Batch { account, file, rehearsal, confirmation } => {
+                batch::change(console, account, batch::read(&file)?, rehearsal, confirmation).await
             }
         }
     }

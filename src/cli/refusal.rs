@@ -3,7 +3,7 @@
 use std::error::Error as _;
 
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic_types::{FieldViolation, StatusExt as _};
 
 use crate::domain::error::chain;
 use crate::proto::EntryError;
@@ -23,15 +23,16 @@ pub(super) fn is_lost(status: &Status) -> bool {
     status.details().is_empty()
 }
 
-/// One line, or one for each field that can't be taken.
-pub(super) fn lines(status: &Status) -> Vec<String> {
+/// One line, or one for each field that can't be taken. What is about an entry of a batch begins with the entry's place.
+pub(super) fn lines(status: &Status, places: &[String]) -> Vec<String> {
     if is_lost(status) {
         let causes = status.source().map(|cause| format!(": {}", chain(cause))).unwrap_or_default();
         return vec![one_line(&format!("the connection to the server was lost: {}{causes}", status.message()))];
     }
     let violations = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
     if !violations.is_empty() {
-        return violations.iter().map(|wrong| one_line(&format!("{}: {}", wrong.field, wrong.description))).collect();
+        let line = |wrong: &FieldViolation| one_line(&format!("{}: {}", within(&wrong.field, places), wrong.description));
+        return violations.iter().map(line).collect();
     }
     let Some(info) = status.get_details_error_info() else { return vec![one_line(status.message())] };
     let advice = match info.reason.as_str() {
@@ -41,7 +42,22 @@ pub(super) fn lines(status: &Status) -> Vec<String> {
         }
         reason => advice(reason),
     };
-    vec![one_line(&format!("{}: {}{advice}", info.reason, status.message()))]
+    let entry = info.metadata.get("entry").map_or("", String::as_str);
+    let (place, message) = match entry.parse().ok().and_then(|entry: usize| places.get(entry)) {
+        Some(place) => (format!("{place}: "), status.message().trim_start_matches(&format!("entry {entry}: "))),
+        None => (String::new(), status.message()),
+    };
+    vec![one_line(&format!("{place}{}: {message}{advice}", info.reason))]
+}
+
+/// A field of an entry, `updates[3].user`, as a field of the entry's place.
+fn within(field: &str, places: &[String]) -> String {
+    let of_entry = || {
+        let (_, entry) = field.split_once('[')?;
+        let (entry, field) = entry.split_once("].")?;
+        Some(format!("{}: {field}", places.get(entry.parse::<usize>().ok()?)?))
+    };
+    of_entry().unwrap_or_else(|| field.to_owned())
 }
 
 /// What one entry of a batch was refused with.
@@ -89,12 +105,12 @@ mod tests {
     fn a_refusal_says_its_reason_and_what_to_do() {
         let status = refused(Code::AlreadyExists, "INVITATION_EXISTS", "the address has a pending invitation, inv_1");
         assert_eq!(
-            lines(&status),
+            lines(&status, &[]),
             ["INVITATION_EXISTS: the address has a pending invitation, inv_1; `invite resend` sends it again"]
         );
         assert_eq!(exit_code(&status), 1);
         let status = refused(Code::Internal, "INTERNAL", "a fault of the server");
-        assert_eq!(lines(&status), ["INTERNAL: a fault of the server; the server's log has more under the trace id abc"]);
+        assert_eq!(lines(&status, &[]), ["INTERNAL: a fault of the server; the server's log has more under the trace id abc"]);
     }
 
     #[test]
@@ -102,8 +118,24 @@ mod tests {
         let mut details = ErrorDetails::with_error_info("FIELDS_INVALID", "usermanagement.circonus", HashMap::new());
         details.add_bad_request_violation("email", "must be an address").add_bad_request_violation("name", "must\nbe short");
         let status = Status::with_error_details(Code::InvalidArgument, "two fields", details);
-        assert_eq!(lines(&status), ["email: must be an address", "name: must be short"]);
+        assert_eq!(lines(&status, &[]), ["email: must be an address", "name: must be short"]);
         assert_eq!(exit_code(&status), 1);
+    }
+
+    #[test]
+    fn what_is_about_an_entry_of_a_batch_begins_with_its_place() {
+        let places = ["list, line 1".to_owned(), "list, line 4".to_owned()];
+        let of_entry = |entry: &str, message: &str| {
+            let metadata = HashMap::from([("entry".to_owned(), entry.to_owned())]);
+            let details = ErrorDetails::with_error_info("ROLES_WIDEN", "usermanagement.circonus", metadata);
+            lines(&Status::with_error_details(Code::FailedPrecondition, message, details), &places)
+        };
+        assert_eq!(of_entry("1", "entry 1: they would gain"), ["list, line 4: ROLES_WIDEN: they would gain (--allow-widening)"]);
+        assert_eq!(of_entry("2", "entry 2: they would gain"), ["ROLES_WIDEN: entry 2: they would gain (--allow-widening)"]);
+        let mut details = ErrorDetails::with_error_info("FIELDS_INVALID", "usermanagement.circonus", HashMap::new());
+        details.add_bad_request_violation("updates[1].user", "must be").add_bad_request_violation("account", "must be");
+        let status = Status::with_error_details(Code::InvalidArgument, "two fields", details);
+        assert_eq!(lines(&status, &places), ["list, line 4: user: must be", "account: must be"]);
     }
 
     #[test]
@@ -111,6 +143,6 @@ mod tests {
         assert_eq!(exit_code(&refused(Code::NotFound, "ACCOUNT_NOT_FOUND", "")), 3);
         assert_eq!(exit_code(&refused(Code::Unavailable, "BUSY", "")), 4);
         assert_eq!(exit_code(&Status::unknown("connection reset")), 4);
-        assert_eq!(lines(&Status::unknown("connection reset")), ["the connection to the server was lost: connection reset"]);
+        assert_eq!(lines(&Status::unknown("connection reset"), &[]), ["the connection to the server was lost: connection reset"]);
     }
 }

@@ -3,9 +3,11 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use user_management::proto::{Privilege, Role};
 
 use super::lossy::{gone_after, losing_the_answer_after};
 use super::{Said, with_ann};
+use crate::acme::ACME;
 use crate::site::Site;
 
 impl Site {
@@ -178,4 +180,92 @@ async fn a_reader_that_goes_away_halfway_ends_a_long_list_and_is_told_of() {
     let said = Said::of(said);
     assert!(said.lines(1)[0].starts_with("of 1100 addresses, 1000 taken and 0 refused; 100 have no result: "), "{said:?}");
     assert_eq!(site.unanswered().await, 1000);
+}
+
+#[tokio::test]
+async fn members_are_moved_given_roles_and_removed_by_one_list() {
+    let (site, ann) = with_ann().await;
+    let bob = site.member(ACME, "bob@acme.test", Privilege::Normal, &[Role::Alerts]).await;
+    site.member(ACME, "cy@acme.test", Privilege::Normal, &[Role::Alerts]).await;
+    site.member(ACME, "dan@acme.test", Privilege::ReadOnly, &[]).await;
+    let changes = format!(
+        "# exchange the admins\nremove {}\nmove bob@acme.test admin\n\nroles CY@acme.test --none --allow-widening\n\
+         move dan@acme.test normal --keep-roles\n",
+        ann.id
+    );
+    let list = site.list("list", &changes);
+    let unasked = site.operate(&format!("member batch acme {list}")).await.refused(1);
+    assert_eq!(unasked, "Remove a member from acme, among 4 changes? Say --yes if that is meant: there is no terminal to ask on");
+    let tried = site.operate(&format!("member batch acme {list} --dry-run")).await;
+    assert_eq!(tried.lines(0), ["a dry run: nothing was changed"]);
+    assert_eq!(site.operate("member list acme --json").await.json().len(), 4, "nothing was changed");
+
+    let made = site.operate_on(&changes, "member batch acme - --yes").await.done();
+    assert_eq!(made, tried.out, "the rehearsal told the truth");
+    let rows: Vec<Vec<&str>> = made.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["CHANGE", "USER", "EMAIL", "PRIVILEGE", "ROLES", "GAINED", "LOST"]);
+    assert_eq!(rows[1][..5], ["remove", ann.id.as_str(), "ann@acme.test", "admin", "-"]);
+    assert_eq!(rows[2][..5], ["move", bob.id.as_str(), "bob@acme.test", "admin", "-"]);
+    assert_eq!(rows[2][5], "manage-users,modify-checks,modify-templates,modify-graphs,modify-worksheets");
+    assert_eq!((rows[3][0], rows[4][0]), ("roles", "move"));
+    let left = site.operate("member list acme --json").await.json();
+    let left: Vec<_> = left.iter().map(|member| (member["email"].as_str(), member["privilege"].as_str())).collect();
+    assert_eq!(left.len(), 3);
+    assert!(left.contains(&(Some("bob@acme.test"), Some("PRIVILEGE_ADMIN"))), "{left:?}");
+    let answer = site.operate_on("move dan@acme.test read-only\n", "member batch acme - --json").await.json();
+    assert_eq!(
+        (answer[0]["members"].as_array().map(Vec::len), answer[0]["effects"].as_array().map(Vec::len)),
+        (Some(1), Some(1))
+    );
+}
+
+#[tokio::test]
+async fn a_change_that_can_not_be_made_is_named_by_its_line_and_none_is_made() {
+    let (site, ann) = with_ann().await;
+    site.member(ACME, "bob@acme.test", Privilege::Normal, &[Role::Alerts]).await;
+    let before = site.operator().await.last_event().await;
+    let on = async |changes: &str| {
+        let list = site.list("list", changes);
+        let said = site.operate(&format!("member batch acme {list} --yes")).await;
+        assert_eq!(said.out, "", "{said:?}");
+        (said.code, said.err.replace("user-management: ", "").replace(&list, "list"))
+    };
+    for (second, code, line) in [
+        (
+            "remove eve@acme.test",
+            3,
+            "list, line 3: MEMBER_NOT_FOUND: nobody in the account has the id or address \"eve@acme.test\"\n",
+        ),
+        (
+            "remove ann@acme.test --etag 1-2",
+            1,
+            "list, line 3: ETAG_MISMATCH: the object changed since it was read; look at it again\n",
+        ),
+        ("remove ann", 1, "list, line 3: user: must be a user's id, usr_…, or an email address\n"),
+    ] {
+        assert_eq!(on(&format!("move bob@acme.test admin\n\n{second}\n")).await, (Some(code), line.to_owned()));
+    }
+    let (code, line) = on("# alone\nroles bob@acme.test --none\n").await;
+    assert_eq!(code, Some(1));
+    assert!(line.starts_with("list, line 2: ROLES_WIDEN: ") && line.ends_with(" (--allow-widening)\n"), "{line}");
+    let (code, line) = on("move bob@acme.test read-only\nremove ann@acme.test\n").await;
+    assert_eq!(code, Some(1));
+    assert!(line.starts_with("LAST_ADMIN: acme would lose"), "{line}");
+    let (_, line) = on(&format!("move ann@acme.test admin\nroles bob@acme.test data\nremove {}\n", ann.id)).await;
+    assert_eq!(line, "list, line 3: user: stands in another entry too\n");
+
+    let wrong = "promote bob@acme.test\nmove bob@acme.test readonly\nroles BOB@acme.test data\nmove bob@acme.test normal\n";
+    let told = "list, line 1: must begin with move, roles or remove\n\
+                list, line 2: invalid value 'readonly' for '<PRIVILEGE>' [possible values: admin, normal, read-only]\n\
+                list, line 4: bob@acme.test was named before, at list, line 3\n";
+    assert_eq!(on(wrong).await, (Some(2), told.to_owned()));
+    let many = addresses(1001).replace('p', "remove p");
+    let told = "list, line 1001: is behind the 1000 changes that can be made together; split the list\n";
+    assert_eq!(on(&many).await, (Some(2), told.to_owned()));
+    assert_eq!(on("# nothing\n").await, (Some(2), "list: holds no entry\n".to_owned()));
+    let many = many.lines().take(1000).collect::<Vec<_>>().join("\n");
+    let (code, line) = on(&many).await;
+    assert_eq!(code, Some(3), "a thousand go: {line}");
+    assert!(line.starts_with("list, line 1: MEMBER_NOT_FOUND: "), "{line}");
+    assert_eq!(site.operator().await.last_event().await, before, "nothing was changed");
 }
