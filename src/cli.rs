@@ -44,7 +44,7 @@ use reach::Server;
 const EXIT_STATUS: &str = "\
 Exit status:
   0  done; of `status`: all is well; of `check`: allowed; of `events verify`: whole
-  1  refused or failed; of many: one was; of `status`: something needs attention; of `check`: denied; of `events verify`: broken
+  1  refused or failed; of many addresses: one was; of `status`: something needs attention; of `check`: denied; of `events verify`: broken
   2  wrong arguments, lists or configuration
   3  what was named isn't there
   4  the server can't be reached or is busy, or the data is in use: try again";
@@ -146,7 +146,7 @@ struct Noun<V: Subcommand> {
 /// How to print.
 #[derive(Clone, Copy, Debug, Args)]
 struct Manner {
-    /// Print JSON, one object a line: of `list` and `show` the object, of a change its RPC's whole answer
+    /// Print JSON, one object a line: of `list` and `show` the object, of a change its RPC's whole answer, of many addresses one each
     #[arg(long, global = true)]
     json: bool,
 }

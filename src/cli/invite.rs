@@ -52,7 +52,7 @@ pub(super) enum Verb {
     /// Invite an address into an account, or many
     ///
     /// Many are invited a thousand at once, each for itself: what can't be done for one is told at its place in the table, and hinders no other.
-    /// A list that can't be read, or names somebody twice, is refused before anybody is invited.
+    /// A list that can't be read, or names somebody twice, is refused before anybody is invited. With --return-link the table has the links.
     #[command(after_help = SENDING)]
     Send {
         /// The account

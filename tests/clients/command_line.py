@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 
-from service import PATIENCE, REPOSITORY, Failed, Server, Steps, environment, expect, program
+from service import PATIENCE, REPOSITORY, Failed, Server, Steps, environment, eventually, expect, program
 
 SAMPLE = REPOSITORY / "packaging/user-management.toml"
 TRANSPORTS = ("directory", "smtp", "sendmail")
@@ -269,6 +269,97 @@ def operating(steps, directory):
         expect(run(directory, "status")[0] == 4, "a server that doesn't run isn't well")
 
 
+SCREENS = "## For operators: the command line"
+
+# What no two runs have in common. How columns are aligned depends on it.
+VARYING = (
+    (r"\b(usr|inv|mail|epo)_[0-9a-f]{32}", r"\1_…"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
+    (r"\b[0-9a-f]{8}-[0-9a-f]+\b", "ETAG"),
+    (r"up for +.*", "up for  …"),
+    (r"tcp:127\.0\.0\.1:\d+", "tcp:…"),
+    (r"operator:\d+", "operator:UID"),
+    (r"  +", "  "),
+)
+
+
+def screens():
+    """The commands of the README's screens, each with what it shows."""
+    _, _, section = (REPOSITORY / "README.md").read_text().partition(f"\n{SCREENS}\n")
+    block = section.partition("\n```\n")[2].partition("\n```\n")[0]
+    for screen in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, shown = screen.partition("\n")
+        yield command, shown.strip("\n")
+
+
+def alike(text):
+    for pattern, word in VARYING:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+class Reader:
+    """Types the commands of the README in its directory; its ids are those that came back here."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.ids = {}
+        (directory / "bin").mkdir()
+        (directory / "bin/user-management").symlink_to(program())
+
+    def types(self, command, expected):
+        for told, came in self.ids.items():
+            command = command.replace(told, came)
+        eventually("mails are settled", lambda: not run(self.directory, "mail", "list", "--state", "queued,sending", "--json")[1])
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.directory, env=environment(PATH=f"{self.directory}/bin:{os.environ['PATH']}"), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        shown = done.stdout.rstrip("\n").replace(str(self.directory), "/srv/acme")
+        expect(alike(shown) == alike(expected), f"it shows\n{shown}\nand not\n{expected}")
+        pattern = VARYING[0][0]
+        told, came = (re.finditer(pattern, text) for text in (expected, shown))
+        self.ids.update((one[0], other[0]) for one, other in zip(told, came))
+
+    def calls(self, rpc, request, *headers):
+        done = subprocess.run(
+            ["grpcurl", "-plaintext", "-unix", "-authority", "localhost", *headers, "-d", json.dumps(request),
+             "user-management-data/grpc.sock", f"circonus.usermanagement.v1.Identity/{rpc}"],
+            cwd=self.directory, capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        expect(done.returncode == 0, f"{rpc}: {done.stderr}")
+        return json.loads(done.stdout)
+
+    def joins(self, email, name):
+        """Lets somebody accept their invitation, which the README doesn't show."""
+        link = run(self.directory, "user", "create", email, name, "--return-link")[1][0]
+        self.calls("ResetPassword", {"token": link.partition("#token=")[2], "password": "correct horse battery"})
+        token = self.calls("SignIn", {"email": email, "password": "correct horse battery"})["sessionToken"]
+        invitation = json.loads(run(self.directory, "invite", "list", "acme", "--email", email, "--json")[1][0])["id"]
+        self.calls("AcceptInvitation", {"invitation": invitation}, "-H", f"authorization: Bearer {token}")
+
+
+def the_readme(steps, directory):
+    directory.mkdir()
+    reader = Reader(directory)
+    found = list(screens())
+    with steps("the README's screens show every new verb"):
+        for verb in ("invite send", "invite update", "member batch", "member list acme --", "events list --"):
+            expect(any(command.startswith(f"user-management {verb}") for command, _ in found), f"{verb} isn't shown")
+    with Server(directory, "--listen", "127.0.0.1:0"):
+        for command, shown in found:
+            with steps(f"in the README: {command}"):
+                if command.startswith("cat "):
+                    (directory / command.removeprefix("cat ")).write_text(shown + "\n")
+                reader.types(command, shown)
+                if command.startswith("user-management account create"):
+                    run(directory, "invite", "send", "acme", "ann@acme.test", "--privilege", "admin")
+                    reader.joins("ann@acme.test", "Ann")
+                elif command.startswith("user-management invite send"):
+                    reader.joins("bob@acme.test", "Bob")
+
+
 def main():
     steps = Steps()
     with tempfile.TemporaryDirectory() as directory:
@@ -277,6 +368,7 @@ def main():
         mistakes(steps, directory)
         running(steps, directory)
         operating(steps, directory / "operators")
+        the_readme(steps, directory / "readme")
     steps.end()
 
 
