@@ -130,7 +130,7 @@ enum Operation {
     Events(Noun<event::Verb>),
     /// The mail queue: list, retry
     Mail(Noun<mail::Verb>),
-    /// Say whether a user has a permission in an account, and why
+    /// Say whether a user has a permission in an account, and why; or all that they have
     Check(check::Check),
 }
 

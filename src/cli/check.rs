@@ -17,9 +17,9 @@ pub(super) struct Check {
     account: String,
     /// The user's id, usr_…, or address
     user: String,
-    /// The permission
+    /// The permission; all that the user has there, for want of it
     #[arg(value_enum)]
-    permission: Permission,
+    permission: Option<Permission>,
     #[command(flatten)]
     pub(super) manner: Manner,
 }
@@ -27,6 +27,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) async fn run(self, console: &mut Console) -> Result<ExitCode, Failure> {
         let Self { account, user, permission, .. } = self;
+        let Some(permission) = permission else { return all(console, account, user).await };
         let answer = console.call(proto::CheckAccessRequest { account, user, permission: permission.into() }).await?;
         if console.screen.json {
             console.screen.json(&answer)?;
@@ -36,6 +37,21 @@ impl Check {
         console.screen.flush()?;
         Ok(ExitCode::from(u8::from(!answer.allowed)))
     }
+}
+
+/// Says all that a user may do in an account, one permission a line.
+async fn all(console: &mut Console, account: String, user: String) -> Result<ExitCode, Failure> {
+    let answer = console.call(proto::ListPermissionsRequest { account, user }).await?;
+    if console.screen.json {
+        console.screen.json(&answer)?;
+    } else if answer.permissions.is_empty() {
+        console.screen.line(&format!("denied: {}", word::<proto::AccessReason>(answer.reason)))?;
+    } else {
+        let mut permissions = answer.permissions.iter();
+        permissions.try_for_each(|permission| console.screen.line(&word::<proto::Permission>(*permission)))?;
+    }
+    console.screen.flush()?;
+    Ok(ExitCode::from(u8::from(answer.permissions.is_empty())))
 }
 
 fn verdict(answer: &proto::CheckAccessResponse) -> String {

@@ -240,6 +240,12 @@ async fn history_mail_and_rights_are_shown() {
     );
     let told = site.operate(&format!("check acme {} view --json", ann.id)).await.json();
     assert_eq!(told[0]["reason"], "ACCESS_REASON_GRANTED");
+    site.operate(&format!("member roles acme {} alerts", bob.id)).await.done();
+    let all = site.operate("check acme bob@acme.test").await.done();
+    assert_eq!(all, "view\nrespond-to-alerts\nmodify-alert-rules\n");
+    site.operate("member remove acme bob@acme.test --yes").await.done();
+    let none = site.operate("check acme bob@acme.test").await;
+    assert_eq!((none.code, none.out.as_str()), (Some(1), "denied: not-a-member\n"), "{none:?}");
 }
 
 #[tokio::test]
