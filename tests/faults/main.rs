@@ -7,7 +7,7 @@
 //! kill -9 is no power cut: what was handed to the kernel survives it. That fsync is waited for before an answer is what the broken disk shows.
 //!
 //! ```text
-//! KILLS=1000 ANSWERS=100000 cargo test --test faults -- kills
+//! KILLS=1000 ANSWERS=100000 PROGRAM=target/release/user-management cargo test --test faults -- kills
 //! SEED=7 cargo test --test faults -- relay
 //! ```
 

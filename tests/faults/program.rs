@@ -72,7 +72,8 @@ impl Place {
 
     /// Starts the program, and doesn't wait until it serves.
     pub(crate) fn start(&self) -> Program {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
+        let built = std::env::var_os("PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_user-management").into());
+        let mut command = Command::new(built);
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
         Program { child: command.spawn().expect("the program starts") }
