@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::App;
 use super::admission::InPerson;
 use super::caller::Caller;
-use super::passwords::Match;
+use super::passwords::{COMPARISONS, Match};
 use super::turns::Peer;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
@@ -77,6 +77,16 @@ impl App {
 
     /// Changes the password by the present one, and ends every session but this and every link that sets a password.
     pub async fn change_password(&self, caller: &Caller, person: InPerson, typed: Password, text: &str) -> Result<(), Error> {
+        for _ in 0..COMPARISONS {
+            if self.try_change_password(caller, &person, typed.clone(), text).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::PasswordWrong)
+    }
+
+    /// The same; false if the password's hash was replaced after it had been compared.
+    async fn try_change_password(&self, caller: &Caller, person: &InPerson, typed: Password, text: &str) -> Result<bool, Error> {
         let (user, hash) = self.login_of(person.signed_in.user).await?;
         let context = [user.email.as_str(), user.display_name.as_str()];
         let password = self.choose_password(text, &context).map_err(|error| Error::field("new_password", &error))?;
@@ -84,17 +94,19 @@ impl App {
             return Err(Error::PasswordWrong);
         }
         let new = self.passwords.hash(peer(caller), password).await?;
+        let person = person.clone();
         self.store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
                 if !users::set_password(tx, user.id, &new, hash.as_deref()).await? {
-                    return Err(Error::PasswordWrong);
+                    return Ok(false);
                 }
                 let kept = Some(person.signed_in.session);
                 sessions::end_all(tx, user.id, kept).await?;
                 end_password_links(tx, user.id).await?;
                 tx.record(Change::UserPasswordChanged(LoginState { user: user.id, kept })).await?;
-                tell(tx, Kind::PasswordChanged, user.id, user.address, &user.email).await
+                tell(tx, Kind::PasswordChanged, user.id, user.address, &user.email).await?;
+                Ok(true)
             })
             .await
     }
@@ -139,6 +151,16 @@ impl App {
         token: &LinkToken,
         typed: Password,
     ) -> Result<User, Error> {
+        for _ in 0..COMPARISONS {
+            if let Some(user) = self.try_confirm_new_address(caller, token, typed.clone()).await? {
+                return Ok(user);
+            }
+        }
+        Err(Error::LinkExpired)
+    }
+
+    /// The same; none if the password's hash was replaced after it had been compared.
+    async fn try_confirm_new_address(&self, caller: &Caller, token: &LinkToken, typed: Password) -> Result<Option<User>, Error> {
         let (link, user) = self.open_link(token).await?;
         let origin = caller.anonymous_origin();
         let id = link.id;
@@ -209,13 +231,14 @@ impl App {
     }
 }
 
-async fn move_to_new_address(tx: &mut Tx, link: &LoginLink, compared: Option<String>) -> Result<User, Error> {
+/// Gives a user the address of a link; none, and nothing done, if the password that was compared isn't the present one.
+async fn move_to_new_address(tx: &mut Tx, link: &LoginLink, compared: Option<String>) -> Result<Option<User>, Error> {
     let to = link.to.as_ref().ok_or_else(|| Error::internal("a link that changes an address names none"))?;
-    if !login_links::take(tx, link.id).await? {
-        return Err(Error::LinkExpired);
-    }
     let mut user = users::by_id(tx.sql(), link.user).await?.filter(|user| user.active).ok_or(Error::LinkExpired)?;
     if users::password(tx.sql(), user.id).await? != compared {
+        return Ok(None);
+    }
+    if !login_links::take(tx, link.id).await? {
         return Err(Error::LinkExpired);
     }
     let (former, told) = (user.address, std::mem::replace(&mut user.email, to.email.clone()));
@@ -230,7 +253,7 @@ async fn move_to_new_address(tx: &mut Tx, link: &LoginLink, compared: Option<Str
     let state = EmailChangeState { user: user.state(tx)?, former, kept };
     tx.record(Change::UserEmailChanged(state)).await?;
     tell(tx, Kind::AddressChanged, user.id, former, &told).await?;
-    Ok(user)
+    Ok(Some(user))
 }
 
 /// Makes a link of a user.

@@ -17,6 +17,10 @@ const WAITING: usize = 64;
 /// How many of them may be one peer's.
 const OF_ONE_PEER: usize = 16;
 
+/// How often one password is compared for one call at most: while it is, a sign-in may replace the hash by one of another cost, which
+/// happens once.
+pub(super) const COMPARISONS: usize = 2;
+
 /// Hashes and compares passwords.
 #[derive(Clone)]
 pub(super) struct Passwords {

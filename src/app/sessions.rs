@@ -6,7 +6,7 @@ use super::App;
 use super::admission::{InPerson, Oneself};
 use super::caller::Caller;
 use super::logins::peer;
-use super::passwords::Match;
+use super::passwords::{COMPARISONS, Match};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
@@ -31,8 +31,7 @@ pub struct SignedInNow {
 impl App {
     /// Makes a session for a confirmed address and its password; an unknown address costs and answers what a wrong password does.
     pub async fn sign_in(&self, caller: &Caller, email: Option<Email>, password: Password) -> Result<SignedInNow, Error> {
-        // the hash may have been made anew by another sign-in at the same time: the password is compared once more
-        for _ in 0..2 {
+        for _ in 0..COMPARISONS {
             if let Some(made) = self.try_sign_in(caller, email.as_ref(), password.clone()).await? {
                 return Ok(made);
             }

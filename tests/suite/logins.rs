@@ -1,6 +1,7 @@
 //! Logins: passwords and addresses that change, logins that operators make and take away, people who are erased.
 
 mod addresses;
+mod costs;
 mod ending;
 mod erasure;
 mod operators;

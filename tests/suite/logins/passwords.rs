@@ -153,43 +153,6 @@ async fn a_site_may_ask_for_longer_passwords() {
 }
 
 #[tokio::test]
-async fn a_hash_of_another_cost_is_made_anew_at_the_next_sign_in_and_no_earlier() {
-    let mut site = Site::start().await;
-    site.confirmed("ann@acme.test").await;
-    let hash = async |site: &Site| {
-        let row: (String,) =
-            sqlx::query_as("select password from users").fetch_one(&mut site.database().await).await.expect("a user");
-        row.0
-    };
-    let first = hash(&site).await;
-    site.sign_in("ann@acme.test").await;
-    assert_eq!(hash(&site).await, first, "of the present cost already");
-    site.cost(128);
-    site.restart(None).await;
-    let refused = site.try_sign_in("ann@acme.test", OTHER).await.err();
-    assert_eq!((refused.as_deref(), hash(&site).await), (Some("SIGN_IN_FAILED"), first.clone()));
-    let person = site.sign_in("ann@acme.test").await;
-    let second = hash(&site).await;
-    assert!(second != first && second.contains("m=128"), "{second}");
-    assert!(site.counts(&person).await);
-    site.sign_in("ann@acme.test").await;
-    assert_eq!(hash(&site).await, second);
-}
-
-#[tokio::test]
-async fn sign_ins_at_once_all_succeed_although_the_first_makes_the_hash_anew() {
-    let mut site = Site::start().await;
-    site.confirmed("ann@acme.test").await;
-    for (round, memory) in [128, 192, 256].into_iter().enumerate() {
-        site.cost(memory);
-        site.restart(None).await;
-        let all = futures_util::future::join_all((0..6).map(|_| site.try_sign_in("ann@acme.test", PASSWORD))).await;
-        let refused: Vec<_> = all.into_iter().filter_map(Result::err).collect();
-        assert_eq!(refused, Vec::<String>::new(), "round {round}");
-    }
-}
-
-#[tokio::test]
 async fn a_link_that_two_use_at_once_sets_one_password() {
     let site = Site::start().await;
     site.confirmed("ann@acme.test").await;
