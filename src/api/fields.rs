@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::app::UserRef;
 use crate::app::caller::Caller;
 use crate::app::page::{PageRequest, PageSize};
+use crate::app::services::NOT_IN_THE_FUTURE;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailPrefix};
 use crate::domain::error::{Error, Violation};
@@ -189,12 +190,11 @@ impl Fields {
         self.take("etag", short.then(|| text.to_owned()).ok_or("must be an etag that was answered, or empty"))
     }
 
-    /// A moment in the future; absent for never.
-    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
-    pub(super) fn expire_time(&mut self, time: Option<prost_types::Timestamp>, now: Timestamp) -> Option<Option<Timestamp>> {
-        let Some(time) = time else { return Some(None) };
-        let time = moment(time).filter(|time| *time > now);
-        self.take("expire_time", time.map(Some).ok_or("must be in the future"))
+    /// Notes a moment that isn't in the future.
+    pub(super) fn check_future(&mut self, field: &str, time: Option<Timestamp>, now: Timestamp) {
+        if time.is_some_and(|time| time <= now) {
+            self.violate(field, &NOT_IN_THE_FUTURE);
+        }
     }
 
     /// The kinds of events that are asked for, and whether they are only some; none for all.

@@ -46,11 +46,13 @@ impl Operations for Api {
             let name = fields.slug("name", &request.name);
             let scopes = fields.scopes(&request.scopes);
             let account = (!request.account.is_empty()).then(|| fields.slug("account", &request.account));
-            let expires = fields.expire_time(request.expire_time, self.app.now());
+            let expires = fields.moment("expire_time", request.expire_time);
             let certificate = (!request.certificate_name.is_empty()).then(|| fields.certificate(&request.certificate_name));
             let (Some(terms), Some(name), Some(scopes), None | Some(Some(_)), Some(expires), None | Some(Some(_))) =
                 (terms, name, scopes, &account, expires, &certificate)
             else {
+                // what is wrong is told at once, and this with it; alone it waits until a retry would have been answered
+                fields.check_future("expire_time", expires.flatten(), self.app.now());
                 return Err(fields.refusal());
             };
             let (account, certificate) = (account.flatten(), certificate.flatten());

@@ -16,6 +16,9 @@ use crate::store::requests::{Terms, once};
 use crate::store::services::{self, Service};
 use crate::store::{self, Tx};
 
+/// What an end that has passed is refused with.
+pub const NOT_IN_THE_FUTURE: &str = "must be in the future";
+
 /// A new service.
 pub struct NewService {
     /// Its name.
@@ -57,6 +60,9 @@ impl App {
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let made = once(tx, &terms, async |tx| {
+                    if new.expires.is_some_and(|expires| expires <= tx.now()) {
+                        return Err(Error::field("expire_time", &NOT_IN_THE_FUTURE));
+                    }
                     if let Some(taken) = services::namesake(tx.sql(), new.name.as_str(), new.certificate.as_deref()).await? {
                         return Err(Error::ServiceExists(taken));
                     }

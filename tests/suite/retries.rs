@@ -232,3 +232,24 @@ async fn what_the_edition_has_off_now_is_still_answered_as_it_was_done() {
     let again = site.operator().await.users.assign_roles(request).await.map(Response::into_inner).expect("replayed");
     assert_eq!(again.effects, first.effects, "the role is off now, and was assigned when it could be");
 }
+
+#[tokio::test]
+async fn a_retry_that_comes_after_the_end_of_what_was_made_is_answered_like_any_other() {
+    let site = Site::start().await;
+    let mut operator = site.operator().await;
+    let end = site.clock.now().plus(Duration::from_mins(1)).as_micros() / 1_000_000;
+    let request = proto::CreateServiceRequest {
+        name: "brief".to_owned(),
+        scopes: vec!["access.check".to_owned()],
+        expire_time: Some(prost_types::Timestamp { seconds: end, nanos: 0 }),
+        request_id: ID.to_owned(),
+        ..Default::default()
+    };
+    let first = operator.operations.create_service(request.clone()).await.expect("created").into_inner();
+    site.clock.advance(Duration::from_mins(1));
+    let again = operator.operations.create_service(request.clone()).await.expect("replayed").into_inner();
+    assert_eq!((again.service, again.secret_already_shown), (first.service, true));
+    let other = proto::CreateServiceRequest { name: "late".to_owned(), request_id: String::new(), ..request };
+    let refused = operator.operations.create_service(other).await.expect_err("its end has passed");
+    assert_eq!(violations(&refused), ["expire_time"]);
+}

@@ -37,7 +37,7 @@ async fn five_bad_fields_of_one_request_are_named_in_one_answer() {
         request_id: "not a uuid".to_owned(),
     };
     let refused = operator.operations.create_service(request).await.expect_err("refused");
-    let named = ["request_id", "name", "scopes[1]", "account", "expire_time", "certificate_name"];
+    let named = ["request_id", "name", "scopes[1]", "account", "certificate_name", "expire_time"];
     assert_eq!(violations(&refused), named);
 
     let request = proto::SignUpRequest {
