@@ -25,7 +25,7 @@ use crate::domain::error::{Error, chain};
 use crate::domain::id::MailId;
 use crate::mail::{Letter, SendFault};
 use crate::store;
-use crate::store::mails::{self, Eligible, Mail, State};
+use crate::store::mails::{self, Attempted, Eligible, Mail, State};
 use crate::store::{Tx, erasure};
 
 /// How long an attempt may be in flight, beyond the longest that its transport can take, before it counts as lost.
@@ -114,9 +114,14 @@ impl App {
     }
 
     async fn attempt(&self, mail: &Mail, stop: &CancellationToken) -> Result<(), Error> {
+        let mut named = None;
         let (state, reply, due) = match self.decide(mail).await {
             Ok(Decision::Drop(why)) => (State::Dropped, why.to_owned(), self.now()),
             Ok(Decision::Send(letter, to)) => self.send(mail, &letter, &to).await,
+            Ok(Decision::SendNaming(user, letter, to)) => {
+                named = Some(user);
+                self.send(mail, &letter, &to).await
+            }
             Err(error) => {
                 warn!(mail.id = %mail.id, error = %chain(&error), "what to send couldn't be read");
                 (State::Queued, "a fault of the server; its log says which".to_owned(), self.now().plus(backoff::FLOOR))
@@ -126,7 +131,7 @@ impl App {
         info!(mail.id = %id, state = state.as_str(), attempts = mail.delivery.attempts, "mail attempted");
         // a reply may quote the address
         debug!(mail.id = %id, reply, "what the relay said");
-        while let Err(error) = self.settle(id, state, &reply, due).await {
+        while let Err(error) = self.settle(id, Attempted { state, reply: &reply, due, named }).await {
             // a disk that is full now and has room again soon: a mail that the relay took isn't sent twice for that
             if stop.is_cancelled() || !matches!(error, Error::Storage(_)) {
                 return Err(error);
@@ -137,17 +142,14 @@ impl App {
     }
 
     /// Writes down how an attempt ended.
-    async fn settle(&self, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<(), Error> {
+    async fn settle(&self, id: MailId, attempted: Attempted<'_>) -> Result<(), Error> {
+        let Attempted { state, reply, due, named } = attempted;
         let reply = reply.to_owned();
         let settled = async move |tx: &mut Tx| {
-            let settled = mails::settle(tx, id, state, &reply, due).await?;
-            if !settled {
-                erasure::note_mail(tx, id).await?;
-            }
-            Ok(settled)
+            mails::settle(tx, id, Attempted { state, reply: &reply, due, named }).await?;
+            erasure::note_mail(tx, id, named).await
         };
-        if !self.store.write(server_origin(), settled).await? {
-            // written while its person was erased
+        if self.store.write(server_origin(), settled).await? {
             self.erase_mail_files().await;
         }
         Ok(())

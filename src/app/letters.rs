@@ -5,7 +5,7 @@ mod logins;
 use super::App;
 use crate::config::Signup;
 use crate::domain::error::Error;
-use crate::domain::id::{InvitationId, SignUpId};
+use crate::domain::id::{InvitationId, SignUpId, UserId};
 use crate::domain::invitation::State as InvitationState;
 use crate::domain::name::{DisplayName, Timezone};
 use crate::domain::token::LinkKind;
@@ -21,6 +21,8 @@ const LINKS: i64 = 5;
 pub(super) enum Decision {
     /// Send this to that address: the one that is stored with what the letter is about, not the one that a stranger typed.
     Send(Letter, String),
+    /// The same, and it tells the name of that user, who isn't the one that it goes to.
+    SendNaming(UserId, Letter, String),
     Drop(&'static str),
 }
 
@@ -52,11 +54,12 @@ impl App {
                 return Ok(Decision::Drop("the invitation was answered first"));
             }
         }
-        let granted_by = match (invitation.grantor.user, invitation.grantor.service) {
-            (Some(user), _) => users::by_id(&mut connection, user).await?.map(|user| user.display_name),
-            (None, Some(service)) => services::by_id(&mut connection, service).await?.map(|service| service.name),
+        let (granted_by, named) = match (invitation.grantor.user, invitation.grantor.service) {
+            (Some(user), _) => users::by_id(&mut connection, user).await?.map(|user| (user.display_name, Some(user.id))),
+            (None, Some(service)) => services::by_id(&mut connection, service).await?.map(|service| (service.name, None)),
             (None, None) => None,
-        };
+        }
+        .unzip();
         let letter = Letter::Invitation {
             edition: self.edition,
             account: DisplayName::parse(&invitation.account_display_name).map_err(Error::internal)?,
@@ -67,7 +70,10 @@ impl App {
             timezone: Timezone::parse(&invitation.account_timezone).unwrap_or_else(|_| Timezone::utc()),
             token: self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce),
         };
-        Ok(Decision::Send(letter, invitation.email))
+        Ok(match named.flatten() {
+            Some(user) => Decision::SendNaming(user, letter, invitation.email),
+            None => Decision::Send(letter, invitation.email),
+        })
     }
 
     /// Decides what follows a sign-up: nobody but the owner of the mailbox learns which it was.

@@ -100,16 +100,20 @@ async fn erase_mails(tx: &mut Tx, user: UserId, addresses: &str) -> Result<(), E
     Ok(())
 }
 
-/// Notes that a mail was attempted while its person was erased, so that its file is looked for again.
-pub async fn note_mail(tx: &mut Tx, mail: MailId) -> Result<(), Error> {
-    sqlx::query!(
+/// Notes a mail that was attempted while its person, or the one whom its letter names, was erased, so that its file is looked for again;
+/// false if neither was.
+pub async fn note_mail(tx: &mut Tx, mail: MailId, named: Option<UserId>) -> Result<bool, Error> {
+    let done = sqlx::query!(
         "insert into erased_mails (id)
-         select ?1 where not exists (select 1 from mails where id = ?1 and recipient <> '') on conflict do nothing",
-        mail
+         select ?1 where not exists (select 1 from mails where id = ?1 and recipient <> '')
+                      or exists (select 1 from users where id = ?2 and deleted = 1)
+             on conflict do update set id = id",
+        mail,
+        named
     )
     .execute(tx.sql())
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// The mails whose files are still to be deleted.

@@ -11,7 +11,7 @@ use crate::domain::error::Error;
 use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 
 use super::Tx;
-pub use attempts::{Eligible, is_in_flight, next_due, resume, retry, settle, take_due};
+pub use attempts::{Attempted, Eligible, is_in_flight, next_due, resume, retry, settle, take_due};
 
 /// How far a mail has come; the codes are those of the contract's `DeliveryState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

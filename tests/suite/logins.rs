@@ -4,6 +4,7 @@ mod addresses;
 mod costs;
 mod ending;
 mod erasure;
+mod erasure_in_flight;
 mod operators;
 mod passwords;
 

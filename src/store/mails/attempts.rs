@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::{Mail, Row, State};
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId};
+use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 use crate::store::Tx;
 
 /// Which mails may be taken.
@@ -44,21 +44,35 @@ pub async fn take_due(tx: &mut Tx, lease: Duration, eligible: Eligible<'_>) -> R
     Ok(row.map(Into::into))
 }
 
-/// Writes down how an attempt ended; false if the mail is in flight no longer, because its person was erased. `due` counts while it stays
-/// queued.
-pub async fn settle(tx: &mut Tx, id: MailId, state: State, reply: &str, due: Timestamp) -> Result<bool, Error> {
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempted<'a> {
+    /// How far the mail has come by it.
+    pub state: State,
+    /// What the relay said.
+    pub reply: &'a str,
+    /// When the next attempt is due, while it stays queued.
+    pub due: Timestamp,
+    /// Whose name the letter told, other than its person's: whoever stood behind an invitation when it was written.
+    pub named: Option<UserId>,
+}
+
+/// Writes down how an attempt ended, unless the mail is in flight no longer, because its person was erased.
+pub async fn settle(tx: &mut Tx, id: MailId, attempted: Attempted<'_>) -> Result<(), Error> {
+    let Attempted { state, reply, due, named } = attempted;
     let (code, sent) = (state as i64, (state == State::Sent).then(|| tx.now()));
-    let done = sqlx::query!(
-        "update mails set state = ?, last_reply = ?, due = ?, sent = ? where id = ? and state = 2",
+    sqlx::query!(
+        "update mails set state = ?, last_reply = ?, due = ?, sent = ?, user = coalesce(?, user) where id = ? and state = 2",
         code,
         reply,
         due,
         sent,
+        named,
         id
     )
     .execute(tx.sql())
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 /// Whether a mail is in flight still: it may have been dropped meanwhile.

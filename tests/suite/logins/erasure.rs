@@ -9,7 +9,7 @@ use crate::client::{metadata, reason};
 use crate::site::{PASSWORD, Site};
 
 /// Every file below a directory with a text in it, in any case.
-fn files_with(directory: &Path, text: &str) -> Vec<PathBuf> {
+pub(super) fn files_with(directory: &Path, text: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).expect("readable") {
         let path = entry.expect("an entry").path();
