@@ -3,5 +3,6 @@
 mod answering;
 mod held;
 mod inviting;
+mod machine;
 mod sending;
 mod updating;
