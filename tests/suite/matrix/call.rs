@@ -6,7 +6,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDes
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use user_management::proto;
 
 use crate::client::Identified;
@@ -30,17 +30,33 @@ pub(crate) async fn call(
 ) -> Result<(), Status> {
     let request = DynamicMessage::decode(method.input(), request).expect("a request of the RPC");
     assert!(request.unknown_fields().next().is_none(), "{} takes another request: {request}", method.full_name());
-    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
-    let path = PathAndQuery::try_from(path).expect("a path");
-    let mut client = tonic::client::Grpc::new(InterceptedService::new(channel, identified));
-    client.ready().await.expect("connected");
-    let codec = Dynamic(method.output());
     assert!(!method.is_client_streaming(), "{} takes a stream, which this can't send", method.full_name());
     if method.is_server_streaming() {
-        client.server_streaming(Request::new(request), path, codec).await.map(|_| ())
+        let (mut client, path) = client(channel, identified, method).await;
+        client.server_streaming(Request::new(request), path, Dynamic(method.output())).await.map(|_| ())
     } else {
-        client.unary(Request::new(request), path, codec).await.map(|_| ())
+        answer(channel, identified, method, request).await.map(|_| ())
     }
+}
+
+/// Calls an RPC that takes and answers one message.
+pub(crate) async fn answer(
+    channel: Channel,
+    identified: Identified,
+    method: &MethodDescriptor,
+    request: DynamicMessage,
+) -> Result<DynamicMessage, Status> {
+    let (mut client, path) = client(channel, identified, method).await;
+    client.unary(Request::new(request), path, Dynamic(method.output())).await.map(Response::into_inner)
+}
+
+type Client = tonic::client::Grpc<InterceptedService<Channel, Identified>>;
+
+async fn client(channel: Channel, identified: Identified, method: &MethodDescriptor) -> (Client, PathAndQuery) {
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let mut client = tonic::client::Grpc::new(InterceptedService::new(channel, identified));
+    client.ready().await.expect("connected");
+    (client, PathAndQuery::try_from(path).expect("a path"))
 }
 
 /// Messages whose type is known at run time: requests know it themselves, answers are of this one.

@@ -30,11 +30,11 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    fn new(key: &'static str, about: &'static str, channel: Channel, identified: Identified) -> Self {
+    pub(super) fn new(key: &'static str, about: &'static str, channel: Channel, identified: Identified) -> Self {
         Self { key, about, channel, identified, person: None, after: Duration::ZERO }
     }
 
-    fn of(mut self, person: Person) -> Self {
+    pub(super) fn of(mut self, person: Person) -> Self {
         self.person = Some(person);
         self
     }
