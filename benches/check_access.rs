@@ -151,7 +151,12 @@ async fn over_grpc() -> (f64, f64) {
     let mut users = proto::user_management_client::UserManagementClient::new(channel.clone());
     users.create_account(request).await.expect("the operator creates");
     let check = |channel: Channel| async move {
-        let request = CheckAccessRequest { account: "acme".to_owned(), user: "ann@acme.test".to_owned(), permission: 2 };
+        let request = CheckAccessRequest {
+            account: "acme".to_owned(),
+            user: "ann@acme.test".to_owned(),
+            permission: 2,
+            ..Default::default()
+        };
         AccessClient::new(channel).check_access(request).await.expect("answered");
     };
     let health = |channel: Channel| async move {

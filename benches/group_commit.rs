@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use user_management::app::App;
 use user_management::app::UserRef;
+use user_management::app::access::{About, Named};
 use user_management::app::accounts::NewAccount;
 use user_management::app::admission::Needs;
 use user_management::app::caller::{Caller, Credentials};
@@ -129,10 +130,10 @@ fn measure(tuning: Tuning, callers: u32, checks: bool) -> f64 {
 /// Answers checks without a pause, as a busy server's other cores do.
 fn check_until(app: Arc<App>, operator: Caller, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
-        let user = UserRef::Email(Email::parse("user-0-0@acme.test").expect("an address"));
+        let about = About::User(UserRef::Email(Email::parse("user-0-0@acme.test").expect("an address")));
         while !stop.load(Ordering::Relaxed) {
-            let question = app.question(&operator, "acme", "user-0-0@acme.test").expect("a question");
-            std::hint::black_box(app.check(&question, Some(&user), Permission::ModifyGraphs)).expect("an answer");
+            let question = app.question(&operator, "acme", Named::User("user-0-0@acme.test")).expect("a question");
+            std::hint::black_box(app.check(&question, &about, Permission::ModifyGraphs)).expect("an answer");
         }
     })
 }

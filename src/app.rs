@@ -7,6 +7,7 @@ pub mod access;
 pub mod accounts;
 pub mod admission;
 pub mod answers;
+pub mod api_tokens;
 pub mod caller;
 pub mod delivery;
 mod housekeeping;
@@ -192,6 +193,7 @@ impl App {
     /// Ends the writer after what waits for it. Later writes are refused as draining.
     pub async fn close(&self) {
         self.flush_sessions().await;
+        self.flush_api_tokens().await;
         self.store.close().await;
     }
 

@@ -4,10 +4,12 @@
 //! from the events that it has just committed and puts it in place before anybody is answered; readers take the present one without a lock
 //! and never wait for a write. The maps share what didn't change, so the next view costs what changed.
 
+mod api_tokens;
 mod load;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
@@ -21,6 +23,10 @@ use crate::domain::permission::Permission;
 use crate::domain::policy::{self, Person, Place, Standing};
 use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
+pub use api_tokens::ApiToken;
+
+/// How far a clock may be set back without ending the sessions that were begun before; a larger step takes signing in again.
+const SKEW: Duration = Duration::from_mins(1);
 
 /// An account, as checks need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,39 +62,71 @@ pub struct Session {
     used: Arc<Used>,
 }
 
-/// When a session was last used, here and as written down.
+/// When a session or personal token was last used, here and as written down.
 #[derive(Debug)]
 struct Used {
     last: AtomicI64,
     written: AtomicI64,
 }
 
+impl Used {
+    /// Last used at a moment, which is written down already.
+    fn at(moment: Timestamp) -> Arc<Self> {
+        let micros = moment.as_micros();
+        Arc::new(Self { last: AtomicI64::new(micros), written: AtomicI64::new(micros) })
+    }
+
+    fn last(&self) -> Timestamp {
+        Timestamp::from_micros(self.last.load(Ordering::Relaxed))
+    }
+
+    fn touch(&self, now: Timestamp) {
+        self.last.fetch_max(now.as_micros(), Ordering::Relaxed);
+    }
+
+    fn written(&self, at: Timestamp) {
+        self.written.fetch_max(at.as_micros(), Ordering::Relaxed);
+    }
+
+    /// When it was last used, if that is later than what was written down.
+    fn unwritten(&self) -> Option<Timestamp> {
+        let last = self.last.load(Ordering::Relaxed);
+        (last > self.written.load(Ordering::Relaxed)).then_some(Timestamp::from_micros(last))
+    }
+}
+
 impl Session {
     fn new(state: SessionState, last_used: Timestamp) -> Self {
-        let micros = last_used.as_micros();
         Self {
             id: state.session,
             user: state.user,
             authenticated: state.authenticated,
             expires: state.expires,
-            used: Arc::new(Used { last: AtomicI64::new(micros), written: AtomicI64::new(micros) }),
+            used: Used::at(last_used),
         }
+    }
+
+    /// Whether it counts at a moment of the clock, where sessions end that are idle for so long.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp, idle: Duration) -> bool {
+        let from_ahead = self.authenticated > now.plus(SKEW);
+        !from_ahead && now < self.expires && now < self.last_used().plus(idle)
     }
 
     /// When it was last used.
     #[must_use]
     pub fn last_used(&self) -> Timestamp {
-        Timestamp::from_micros(self.used.last.load(Ordering::Relaxed))
+        self.used.last()
     }
 
     /// Notes that its use up to a moment was written down.
     pub fn written(&self, at: Timestamp) {
-        self.used.written.fetch_max(at.as_micros(), Ordering::Relaxed);
+        self.used.written(at);
     }
 
     /// Notes that it is used now.
     pub fn touch(&self, now: Timestamp) {
-        self.used.last.fetch_max(now.as_micros(), Ordering::Relaxed);
+        self.used.touch(now);
     }
 }
 
@@ -131,6 +169,7 @@ pub struct View {
     services: OrdMap<ServiceId, Service>,
     tokens: OrdMap<TokenDigest, ServiceId>,
     certificates: OrdMap<Arc<str>, ServiceId>,
+    api_tokens: OrdMap<TokenDigest, ApiToken>,
 }
 
 impl View {
@@ -198,6 +237,13 @@ impl View {
     #[must_use]
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(&id)
+    }
+
+    /// A user's sessions after an id, ended by time or not, in the order in which they were begun.
+    pub fn sessions_of(&self, user: UserId, after: SessionId) -> impl Iterator<Item = &Session> {
+        let last = SessionId::from_bytes([0xff; 16]);
+        let tokens = self.sessions_of.range((user, after)..=(user, last)).filter(move |((_, id), _)| *id > after);
+        tokens.filter_map(|(_, token)| self.sessions.get(token))
     }
 
     /// The service of a token.
@@ -283,6 +329,10 @@ impl View {
             }
             Change::ServiceCreated(state) => self.insert_service(state),
             Change::ServiceRevoked(state) => self.remove_service(state),
+            Change::ApiTokenCreated(state) => self.insert_api_token(state),
+            Change::ApiTokenEnded(state) => {
+                self.api_tokens.remove(&state.token);
+            }
             Change::InvitationCreated(_)
             | Change::InvitationRenewed(_)
             | Change::InvitationResent(_)
@@ -293,6 +343,8 @@ impl View {
             | Change::InvitationLinkReturned(_)
             | Change::AccountLeftWithoutAdmin(_)
             | Change::LoginLinkMade(_)
+            | Change::ServiceExpiring(_)
+            | Change::ApiTokenExpiring(_)
             | Change::MailRetried(_) => {}
         }
     }
@@ -362,6 +414,7 @@ impl View {
             && self.services == other.services
             && self.tokens == other.tokens
             && self.certificates == other.certificates
+            && self.api_tokens == other.api_tokens
             && sessions(self) == sessions(other)
             && self.sessions_of == other.sessions_of
     }
@@ -401,11 +454,7 @@ impl Directory {
     #[must_use]
     pub fn used(&self) -> Vec<(Session, Timestamp)> {
         let view = self.snapshot();
-        let used = view.sessions.values().filter_map(|session| {
-            let last = session.used.last.load(Ordering::Relaxed);
-            (last > session.used.written.load(Ordering::Relaxed)).then(|| (session.clone(), Timestamp::from_micros(last)))
-        });
-        used.collect()
+        view.sessions.values().filter_map(|session| Some((session.clone(), session.used.unwritten()?))).collect()
     }
 
     /// Forgets sessions that ended by time, which no event says. Only the writer's thread may call it.

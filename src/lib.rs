@@ -44,6 +44,8 @@
 //! - **The last admin.** Judged inside the write, in one place (`store::last_manager`), on the whole of what a job does.
 //! - **Bound to the confirmed address.** An invitation is answered by a signed-in user whose confirmed address is the invited one
 //!   ([`app::answers`]); no token proves an address.
+//! - **A token is never more than its owner.** What a personal token gives is worked out at each call from what its owner may then
+//!   ([`domain::policy::within`]); each that ends is an event of its own, in the write that ended what it stood on.
 //! - **One order of callers.** Bearer token, else client certificate, else the uid on the operators' socket, else nobody; never a fall-back
 //!   ([`app::caller`]).
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
@@ -71,6 +73,10 @@
 //! - A password that was compared outside the transaction must still be the present one inside it, or a change of password would let a
 //!   sign-in of before slip past.
 //! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.
+//! - A personal token takes a membership, of a super-admin too, and ends with it: one that stood on the mark alone would come back to life with
+//!   a later membership ([`app::api_tokens`]). Operators who end somebody's sessions leave their tokens, which end with the password.
+//! - What was done by a personal token names it in the session's place of the event, by a code of its own ([`domain::event`]): the layout is
+//!   the one that was settled, and its readings in SQL find the user where they were.
 
 pub mod api;
 pub mod app;

@@ -13,6 +13,7 @@ mod writer;
 
 pub mod accounts;
 pub mod addresses;
+pub mod api_tokens;
 pub mod erasure;
 pub mod events;
 pub mod invitations;

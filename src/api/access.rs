@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status};
 
 use super::fields::Fields;
 use super::{Api, convert};
-use crate::app::access::Revision;
+use crate::app::access::{Named, Revision};
 use crate::proto;
 use crate::proto::access_server::Access;
 
@@ -14,23 +14,23 @@ type Answer<T> = Result<Response<T>, Status>;
 impl Access for Api {
     async fn check_access(&self, request: Request<proto::CheckAccessRequest>) -> Answer<proto::CheckAccessResponse> {
         self.answer(request, |caller, request| async move {
-            let question = self.app.question(&caller, &request.account, &request.user)?;
+            let named = if request.token.is_empty() { named(&request.user) } else { Named::Token };
+            let question = self.app.question(&caller, &request.account, named)?;
             let mut fields = Fields::after(question.violation());
-            let user = (!request.user.is_empty()).then(|| fields.user(&request.user));
+            let about = fields.about(&request.user, request.token);
             let permission = fields.permission(request.permission);
-            let (None | Some(Some(_)), Some(permission)) = (&user, permission) else { return Err(fields.refusal()) };
-            Ok(convert::checked(self.app.check(&question, user.flatten().as_ref(), permission)?))
+            let (Some(about), Some(permission)) = (about, permission) else { return Err(fields.refusal()) };
+            Ok(convert::checked(self.app.check(&question, &about, permission)?))
         })
         .await
     }
 
     async fn list_permissions(&self, request: Request<proto::ListPermissionsRequest>) -> Answer<proto::ListPermissionsResponse> {
         self.answer(request, |caller, request| async move {
-            let question = self.app.question(&caller, &request.account, &request.user)?;
+            let question = self.app.question(&caller, &request.account, named(&request.user))?;
             let mut fields = Fields::after(question.violation());
-            let user = (!request.user.is_empty()).then(|| fields.user(&request.user));
-            let (None | Some(Some(_))) = &user else { return Err(fields.refusal()) };
-            Ok(convert::listed(self.app.permissions_of(&question, user.flatten().as_ref())?))
+            let Some(about) = fields.about(&request.user, String::new()) else { return Err(fields.refusal()) };
+            Ok(convert::listed(self.app.permissions_of(&question, &about)?))
         })
         .await
     }
@@ -42,4 +42,8 @@ impl Access for Api {
         })
         .await
     }
+}
+
+const fn named(user: &str) -> Named<'_> {
+    if user.is_empty() { Named::Caller } else { Named::User(user) }
 }

@@ -12,10 +12,11 @@ use crate::app::members::Changed;
 use crate::app::operations::MailQueue;
 use crate::app::returned::Returned;
 use crate::app::users::Taken;
+use crate::directory::Session;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::event::Grantor;
-use crate::domain::id::AccountId;
+use crate::domain::id::{AccountId, SessionId};
 use crate::domain::invitation::{Held, State};
 use crate::domain::permission::{Permission, PermissionSet};
 use crate::domain::policy::{Effect, Grant, Reason, Standing};
@@ -23,6 +24,7 @@ use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
 use crate::proto;
 use crate::store::accounts::Account;
+use crate::store::api_tokens::ApiToken;
 use crate::store::mails::{self, Delivery, Mail};
 use crate::store::members::Member;
 use crate::store::services::Service;
@@ -125,6 +127,7 @@ const fn mail_kind(kind: mails::Kind) -> proto::MailKind {
         mails::Kind::AddressChanged => proto::MailKind::AddressChanged,
         mails::Kind::SuperAdminGranted => proto::MailKind::SuperAdminGranted,
         mails::Kind::SuperAdminRevoked => proto::MailKind::SuperAdminRevoked,
+        mails::Kind::ApiTokenCreated => proto::MailKind::ApiTokenCreated,
     }
 }
 
@@ -139,6 +142,8 @@ const fn reason(reason: Reason) -> proto::AccessReason {
         Reason::PrivilegeTooLow => proto::AccessReason::PrivilegeTooLow,
         Reason::RoleMissing => proto::AccessReason::RoleMissing,
         Reason::RoleOffInEdition => proto::AccessReason::RoleOffInEdition,
+        Reason::TokenInvalid => proto::AccessReason::TokenInvalid,
+        Reason::TokenCapped => proto::AccessReason::TokenCapped,
     }
 }
 
@@ -303,6 +308,7 @@ pub(super) fn checked(checked: Checked) -> proto::CheckAccessResponse {
         would_be_allowed_with: checked.would.into_iter().map(grant).collect(),
         user: checked.user.map(|user| user.to_string()).unwrap_or_default(),
         revision: Some(revision(checked.revision)),
+        token_expire_time: checked.token_expires.map(time),
     }
 }
 
@@ -346,6 +352,32 @@ pub(super) fn service(service: Service) -> proto::Service {
         create_time: Some(time(service.created)),
         expire_time: service.expires.map(time),
         revoked: service.revoked,
+    }
+}
+
+/// A personal token.
+pub(super) fn api_token(app: &App, token: ApiToken) -> proto::ApiToken {
+    let account = app.view().account(token.account).map(|account| account.name.to_string());
+    proto::ApiToken {
+        id: token.id.to_string(),
+        account: account.unwrap_or_default(),
+        name: token.name,
+        cap: token.cap.map(|cap| proto::ApiTokenCap { privilege: privilege(cap.privilege).into(), roles: roles(cap.roles) }),
+        create_time: Some(time(token.created)),
+        expire_time: Some(time(token.expires)),
+        last_used_time: token.last_used.map(time),
+        revoked: token.ended.is_some(),
+    }
+}
+
+/// A session, as the one that asks sees it.
+pub(super) fn session(session: &Session, asking: SessionId) -> proto::Session {
+    proto::Session {
+        id: session.id.to_string(),
+        create_time: Some(time(session.authenticated)),
+        last_used_time: Some(time(session.last_used())),
+        expire_time: Some(time(session.expires)),
+        current: session.id == asking,
     }
 }
 

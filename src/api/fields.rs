@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::app::UserRef;
+use crate::app::access::About;
+use crate::app::api_tokens;
 use crate::app::caller::Caller;
 use crate::app::page::{PageRequest, PageSize};
 use crate::app::services::NOT_IN_THE_FUTURE;
@@ -16,6 +18,7 @@ use crate::domain::error::{Error, Violation};
 use crate::domain::event::{Actor, Subject};
 use crate::domain::name::{DisplayName, Slug, Timezone};
 use crate::domain::permission::Permission;
+use crate::domain::policy::Standing;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
 use crate::domain::scope::{Scope, ScopeSet};
@@ -95,6 +98,20 @@ impl Fields {
         self.take("user", user)
     }
 
+    /// Whom a question is about: a user, the holder of a token, or for want of both the caller.
+    pub(super) fn about(&mut self, user: &str, token: String) -> Option<About> {
+        match (user.is_empty(), token.is_empty()) {
+            (true, true) => Some(About::Caller),
+            (false, true) => self.user(user).map(About::User),
+            (true, false) => Some(About::Token(token.into())),
+            (false, false) => {
+                self.user(user);
+                self.violate("token", &"give either token or user");
+                None
+            }
+        }
+    }
+
     pub(super) fn id<T: std::str::FromStr<Err: Display>>(&mut self, field: &str, text: &str) -> Option<T> {
         self.take(field, text.parse())
     }
@@ -112,6 +129,10 @@ impl Fields {
 
     pub(super) fn display_name(&mut self, text: &str) -> Option<DisplayName> {
         self.take("display_name", DisplayName::parse(text))
+    }
+
+    pub(super) fn name(&mut self, text: &str) -> Option<DisplayName> {
+        self.take("name", DisplayName::parse(text))
     }
 
     pub(super) fn timezone(&mut self, text: &str) -> Option<Timezone> {
@@ -197,6 +218,28 @@ impl Fields {
         }
     }
 
+    /// When a personal token is to stop counting; absent for when they do of themselves.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn token_expire_time(
+        &mut self,
+        time: Option<prost_types::Timestamp>,
+        now: Timestamp,
+    ) -> Option<Option<Timestamp>> {
+        let Some(time) = time else { return Some(None) };
+        let time = moment(time).filter(|time| *time > now && *time <= now.plus(api_tokens::LONGEST));
+        self.take("expire_time", time.map(Some).ok_or("must be in the future, by at most 365 days"))
+    }
+
+    /// What a personal token may do at most; absent for all.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn cap(&mut self, cap: Option<&proto::ApiTokenCap>) -> Option<Option<Standing>> {
+        let Some(cap) = cap else { return Some(None) };
+        let mut within = Self::default();
+        let standing = within.privilege(cap.privilege).zip(within.roles(&cap.roles));
+        self.adopt("cap", within);
+        standing.map(|(privilege, roles)| Some(Standing { privilege, roles }))
+    }
+
     /// The kinds of events that are asked for, and whether they are only some; none for all.
     pub(super) fn kinds(&mut self, values: &[i32]) -> Option<(Vec<u16>, bool)> {
         let known = |value: i32| proto::EventKind::try_from(value).is_ok_and(|kind| kind != proto::EventKind::Unspecified);
@@ -236,7 +279,7 @@ impl Fields {
         if text.is_empty() {
             return Some(None);
         }
-        let wrong = "must be an id: usr_…, inv_…, svc_…, sid_… or mail_…";
+        let wrong = "must be an id: usr_…, inv_…, svc_…, sid_…, tok_… or mail_…";
         self.take("subject", Subject::parse(text).ok_or(wrong)).map(Some)
     }
 

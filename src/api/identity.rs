@@ -1,5 +1,6 @@
 //! `Identity`: a person about themself.
 
+mod credentials;
 mod logins;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -97,7 +98,7 @@ impl Identity for Api {
 
     async fn get_me(&self, request: Request<proto::GetMeRequest>) -> Answer<proto::GetMeResponse> {
         self.answer(request, |caller, _| async move {
-            let oneself = self.app.oneself(&caller)?;
+            let oneself = self.app.somebody(&caller)?;
             let (user, memberships) = self.app.me(oneself).await?;
             let memberships = memberships.iter().map(|member| convert::member(&self.app, member)).collect();
             Ok(proto::GetMeResponse { user: Some(convert::user(&self.app, &user)), memberships })
@@ -212,5 +213,25 @@ impl Identity for Api {
             Ok(proto::LeaveAccountResponse { effects: vec![convert::effect(&changed)] })
         })
         .await
+    }
+
+    async fn create_api_token(&self, request: Request<proto::CreateApiTokenRequest>) -> Answer<proto::CreateApiTokenResponse> {
+        self.answer(request, |caller, request| credentials::create_api_token(self, caller, request)).await
+    }
+
+    async fn list_api_tokens(&self, request: Request<proto::ListApiTokensRequest>) -> Answer<proto::ListApiTokensResponse> {
+        self.answer(request, |caller, request| credentials::list_api_tokens(self, caller, request)).await
+    }
+
+    async fn revoke_api_token(&self, request: Request<proto::RevokeApiTokenRequest>) -> Answer<proto::RevokeApiTokenResponse> {
+        self.answer(request, |caller, request| credentials::revoke_api_token(self, caller, request)).await
+    }
+
+    async fn list_sessions(&self, request: Request<proto::ListSessionsRequest>) -> Answer<proto::ListSessionsResponse> {
+        self.answer(request, |caller, request| async move { credentials::list_sessions(self, &caller, request) }).await
+    }
+
+    async fn revoke_session(&self, request: Request<proto::RevokeSessionRequest>) -> Answer<proto::RevokeSessionResponse> {
+        self.answer(request, |caller, request| credentials::revoke_session(self, caller, request)).await
     }
 }

@@ -7,7 +7,7 @@
 mod listing;
 
 use super::App;
-use super::caller::{Caller, Calling, SignedIn, Who};
+use super::caller::{Caller, Calling, Holding, SignedIn, Who};
 use crate::domain::edition::Edition;
 use crate::domain::error::{Error, Takes, Violation};
 use crate::domain::event::{Grantor, Origin};
@@ -16,7 +16,7 @@ use crate::domain::name::Slug;
 use crate::domain::permission::Permission;
 use crate::domain::policy::{self, Person, Place};
 use crate::domain::scope::Scope;
-use crate::store::{Tx, members, services, sessions};
+use crate::store::{Tx, api_tokens, members, services, sessions};
 pub use listing::{Listing, Seeing};
 
 /// What an operation on an account takes: of a person, and of a service.
@@ -26,15 +26,17 @@ pub struct Needs {
     pub permission: Permission,
     /// The scope.
     pub scope: Scope,
+    /// Whether a personal token will do: it opens nothing of `Operations`.
+    pub by_api_token: bool,
 }
 
 impl Needs {
     /// To read an account, its members and invitations.
-    pub const READ: Self = Self { permission: Permission::View, scope: Scope::UsersRead };
+    pub const READ: Self = Self { permission: Permission::View, scope: Scope::UsersRead, by_api_token: true };
     /// To change them.
-    pub const MANAGE: Self = Self { permission: Permission::ManageUsers, scope: Scope::UsersWrite };
+    pub const MANAGE: Self = Self { permission: Permission::ManageUsers, scope: Scope::UsersWrite, by_api_token: true };
     /// To read an account's events.
-    pub const AUDIT: Self = Self { permission: Permission::ManageUsers, scope: Scope::OperationsRead };
+    pub const AUDIT: Self = Self { permission: Permission::ManageUsers, scope: Scope::OperationsRead, by_api_token: false };
 }
 
 /// The account that a request names, looked up by somebody who may know whether it is there.
@@ -101,8 +103,8 @@ impl Admitted {
     #[must_use]
     pub fn sees_replies(&self, app: &App) -> bool {
         match (self.caller.person(), &self.account) {
-            (Some(user), Named::Found(account)) => {
-                is_operator(&self.caller) || app.directory.view().allows(*account, user, Permission::ManageUsers)
+            (Some(_), Named::Found(account)) => {
+                is_operator(&self.caller) || self.caller.has(&app.directory.view(), *account, Permission::ManageUsers)
             }
             _ => true,
         }
@@ -117,6 +119,11 @@ impl Admitted {
             Who::Person(person) => {
                 confirm_session(tx, person).await?;
                 self.confirm_person(tx, account, person.user, person.operator).await
+            }
+            Who::ApiToken(holding) => {
+                // account and cap stay what they were at the door
+                confirm_api_token(tx, holding).await?;
+                self.confirm_person(tx, account, holding.user, false).await
             }
             Who::Service(calling) => {
                 let entitled = services::by_id(tx.sql(), calling.service).await?.is_some_and(|service| service.counts(tx.now()));
@@ -145,6 +152,11 @@ impl Admitted {
 /// A session that was ended while its request waited opens nothing.
 async fn confirm_session(tx: &mut Tx, person: SignedIn) -> Result<(), Error> {
     if sessions::is_live(tx, person.session).await? { Ok(()) } else { Err(Error::CredentialsInvalid) }
+}
+
+/// A personal token that was ended while its request waited opens nothing.
+async fn confirm_api_token(tx: &mut Tx, holding: Holding) -> Result<(), Error> {
+    if api_tokens::is_live(tx, holding.token).await? { Ok(()) } else { Err(Error::CredentialsInvalid) }
 }
 
 /// Whether what was read of a user and an account gives a permission.
@@ -186,7 +198,7 @@ impl Operator {
     /// Judges again, inside the transaction of a write: a super-admin's mark may have gone.
     pub async fn confirm(&self, tx: &mut Tx) -> Result<(), Error> {
         match self.caller.who() {
-            Who::Operator(_) | Who::Service(_) | Who::Nobody => Ok(()),
+            Who::Operator(_) | Who::ApiToken(_) | Who::Service(_) | Who::Nobody => Ok(()),
             Who::Person(person) => {
                 confirm_session(tx, person).await?;
                 let user = crate::store::users::by_id(tx.sql(), person.user).await?;
@@ -223,7 +235,7 @@ impl InPerson {
     }
 }
 
-/// A person in their own session, or a service acting for one.
+/// A person in their own session, or who calls for one.
 #[derive(Clone, Copy, Debug)]
 pub struct Oneself {
     /// Who.
@@ -239,15 +251,16 @@ impl App {
         let name = Slug::parse(account);
         let found = name.as_ref().ok().and_then(|name| view.account_named(name.as_str()));
         let denied = Error::AccessDenied(Takes::Permission(needs.permission));
-        let permitted = |user: UserId| found.is_some_and(|account| view.allows(account, user, needs.permission));
+        let permitted = || found.is_some_and(|account| caller.has(&view, account, needs.permission));
         match caller.who() {
             Who::Nobody => return Err(Error::CredentialsMissing),
             Who::Operator(_) | Who::Person(SignedIn { operator: true, .. }) => {}
-            Who::Person(person) if permitted(person.user) => {}
-            Who::Person(_) => return Err(denied),
+            Who::ApiToken(_) if !needs.by_api_token => return Err(Error::SessionRequired),
+            Who::Person(_) | Who::ApiToken(_) if permitted() => {}
+            Who::Person(_) | Who::ApiToken(_) => return Err(denied),
             Who::Service(calling) => {
                 admit_service(calling, needs.scope, found)?;
-                if calling.acting_for.is_some_and(|user| !permitted(user)) {
+                if calling.acting_for.is_some() && !permitted() {
                     return Err(denied);
                 }
             }
@@ -274,7 +287,7 @@ impl App {
         match caller.who() {
             Who::Operator(_) => Ok(Operator { caller: caller.clone() }),
             Who::Nobody => Err(Error::CredentialsMissing),
-            Who::Person(_) | Who::Service(_) => Err(Error::OperatorRequired),
+            Who::Person(_) | Who::ApiToken(_) | Who::Service(_) => Err(Error::OperatorRequired),
         }
     }
 
@@ -297,10 +310,16 @@ impl App {
         if caller.who() == Who::Nobody { Err(Error::CredentialsMissing) } else { Ok(()) }
     }
 
-    /// Admits anyone, but no service that acts for a person: in `Identity` that opens two calls alone.
+    /// Admits anyone who is known, but by no personal token: it opens nothing of `Operations`.
+    pub fn signed_in_to_operations(&self, caller: &Caller) -> Result<(), Error> {
+        self.signed_in(caller)?;
+        if matches!(caller.who(), Who::ApiToken(_)) { Err(Error::SessionRequired) } else { Ok(()) }
+    }
+
+    /// Admits anyone, but no service that acts for a person and no personal token: in `Identity` those open two calls and one.
     pub fn anyone(&self, caller: &Caller) -> Result<(), Error> {
         match caller.who() {
-            Who::Service(Calling { acting_for: Some(_), .. }) => Err(Error::SessionRequired),
+            Who::Service(Calling { acting_for: Some(_), .. }) | Who::ApiToken(_) => Err(Error::SessionRequired),
             _ => Ok(()),
         }
     }
@@ -310,7 +329,15 @@ impl App {
         match caller.who() {
             Who::Nobody => Err(Error::CredentialsMissing),
             Who::Person(signed_in) => Ok(InPerson { signed_in, origin: caller.origin().clone() }),
-            Who::Operator(_) | Who::Service(_) => Err(Error::SessionRequired),
+            Who::Operator(_) | Who::ApiToken(_) | Who::Service(_) => Err(Error::SessionRequired),
+        }
+    }
+
+    /// Admits whoever is a person or calls for one, by a personal token too: to be told who that is.
+    pub fn somebody(&self, caller: &Caller) -> Result<Oneself, Error> {
+        match caller.who() {
+            Who::ApiToken(holding) => Ok(Oneself { user: holding.user, within: Some(holding.account) }),
+            _ => self.oneself(caller),
         }
     }
 
@@ -320,7 +347,7 @@ impl App {
             Who::Nobody => Err(Error::CredentialsMissing),
             Who::Person(person) => Ok(Oneself { user: person.user, within: None }),
             Who::Service(Calling { acting_for: Some(user), bound, .. }) => Ok(Oneself { user, within: bound }),
-            Who::Operator(_) | Who::Service(_) => Err(Error::SessionRequired),
+            Who::Operator(_) | Who::ApiToken(_) | Who::Service(_) => Err(Error::SessionRequired),
         }
     }
 }

@@ -6,12 +6,14 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::App;
-use crate::directory::{Service, View};
+use crate::directory::{ApiToken, Service, View};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
 use crate::domain::event::{Actor, Door, Grantor, Origin};
-use crate::domain::id::{AccountId, ServiceId, SessionId, TraceId, UserId};
+use crate::domain::id::{AccountId, ApiTokenId, ServiceId, SessionId, TraceId, UserId};
+use crate::domain::permission::Permission;
+use crate::domain::policy::{self, Standing};
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::token::{Bearer, TokenDigest};
 
@@ -20,9 +22,6 @@ const OVERFLOW_UID: u32 = 65534;
 
 /// How long after typing the password a super-admin's session is an operator's.
 const FRESH: std::time::Duration = std::time::Duration::from_mins(15);
-
-/// How far a clock may be set back without ending the sessions that were begun before; a larger step takes signing in again.
-const SKEW: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// What came with a request, judged by nobody yet.
 pub struct Credentials {
@@ -57,6 +56,25 @@ pub struct SignedIn {
     pub operator: bool,
 }
 
+/// Whoever holds a personal token: less than its owner, in one account, and never an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Which token.
+    pub token: ApiTokenId,
+    /// Whose it is.
+    pub user: UserId,
+    /// The one account that it opens.
+    pub account: AccountId,
+    /// The standing whose permissions it has at most; none for all that its owner has.
+    pub cap: Option<Standing>,
+}
+
+impl Holding {
+    pub(super) const fn of(token: &ApiToken) -> Self {
+        Self { token: token.id, user: token.user, account: token.account, cap: token.cap }
+    }
+}
+
 /// A service, as it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calling {
@@ -77,6 +95,8 @@ pub enum Who {
     Operator(u32),
     /// A person.
     Person(SignedIn),
+    /// A person's program, by a personal token.
+    ApiToken(Holding),
     /// A service.
     Service(Calling),
     /// Nobody who is known.
@@ -115,6 +135,7 @@ impl Caller {
         let (kind, parts): (u8, Vec<&[u8]>) = match &self.who {
             Who::Operator(_) => (b'o', Vec::new()),
             Who::Person(person) => (b'u', vec![person.user.as_bytes()]),
+            Who::ApiToken(holding) => (b't', vec![holding.token.as_bytes()]),
             Who::Service(calling) => {
                 let service: &[u8] = calling.service.as_bytes();
                 (b's', std::iter::once(service).chain(calling.acting_for.iter().map(|user| &user.as_bytes()[..])).collect())
@@ -134,7 +155,9 @@ impl Caller {
     pub const fn grantor(&self) -> Grantor {
         match self.who {
             Who::Operator(_) | Who::Nobody => Grantor { user: None, service: None },
-            Who::Person(person) => Grantor { user: Some(person.user), service: None },
+            Who::Person(SignedIn { user, .. }) | Who::ApiToken(Holding { user, .. }) => {
+                Grantor { user: Some(user), service: None }
+            }
             Who::Service(calling) => Grantor { user: calling.acting_for, service: Some(calling.service) },
         }
     }
@@ -143,9 +166,22 @@ impl Caller {
     #[must_use]
     pub const fn person(&self) -> Option<UserId> {
         match self.who {
-            Who::Person(person) => Some(person.user),
+            Who::Person(SignedIn { user, .. }) | Who::ApiToken(Holding { user, .. }) => Some(user),
             Who::Service(calling) => calling.acting_for,
             Who::Operator(_) | Who::Nobody => None,
+        }
+    }
+
+    /// Whether the person whom the caller is or acts for has a permission in an account; by a personal token, whether that leaves it to its
+    /// holder.
+    #[must_use]
+    pub(super) fn has(&self, view: &View, account: AccountId, permission: Permission) -> bool {
+        match self.who {
+            Who::ApiToken(Holding { user, account: only, cap, .. }) => {
+                let (person, place) = (view.person(Some(account), Some(user)), view.place(Some(account)));
+                account == only && policy::decide_within(view.edition(), cap, person, place, permission).is_ok()
+            }
+            _ => self.person().is_some_and(|user| view.allows(account, user, permission)),
         }
     }
 }
@@ -166,6 +202,7 @@ impl App {
             Who::Person(SignedIn { user, session, operator, .. }) => {
                 (Actor::User { user, session: Some(session), as_operator: operator }, None)
             }
+            Who::ApiToken(Holding { user, token, .. }) => (Actor::ApiToken { user, token }, None),
             Who::Service(calling) => (Actor::Service(calling.service), calling.acting_for),
             Who::Nobody => (Actor::Anonymous, None),
         };
@@ -187,13 +224,19 @@ impl App {
                 let user = view.user(session.user).filter(|user| user.active).ok_or(Error::CredentialsInvalid)?;
                 // history never goes back, so by its time a clock that was ahead would make a session last until it has caught up
                 let now = self.clock.now();
-                let from_ahead = session.authenticated > now.plus(SKEW);
-                if from_ahead || now >= session.expires || now >= session.last_used().plus(self.session.idle) {
+                if !session.counts(now, self.session.idle) {
                     return Err(Error::CredentialsInvalid);
                 }
                 session.touch(now);
                 let operator = user.super_admin && now < session.authenticated.plus(FRESH);
                 Ok(Who::Person(SignedIn { user: session.user, session: session.id, token: digest, operator }))
+            }
+            Bearer::Personal => {
+                let token = view.api_token(&digest, now).ok_or(Error::CredentialsInvalid)?;
+                // a login that was deactivated took its tokens with it; whoever has none is no caller though
+                view.user(token.user).filter(|user| user.active).ok_or(Error::CredentialsInvalid)?;
+                token.touch(now);
+                Ok(Who::ApiToken(Holding::of(token)))
             }
             Bearer::Service => {
                 let service = view.service_of_token(&digest).filter(|service| service.counts(now));

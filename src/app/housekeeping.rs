@@ -1,4 +1,4 @@
-//! What is done by the clock: writing down when sessions were used, and forgetting what nobody can use any more.
+//! What is done by the clock: writing down when sessions and tokens were used, telling what expires soon, and forgetting what nobody can use any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,8 @@ use tracing::{debug, warn};
 
 use super::{App, server_origin};
 use crate::domain::error::{Error, chain};
-use crate::store::{erasure, login_links, mails, requests, sessions, sign_ups};
+use crate::domain::event::Change;
+use crate::store::{Tx, api_tokens, erasure, login_links, mails, requests, services, sessions, sign_ups};
 
 /// How often the use of sessions is written down: what a crash can forget of an idle time.
 const FLUSH: Duration = Duration::from_mins(1);
@@ -19,6 +20,15 @@ const KEEP_REQUESTS: Duration = Duration::from_hours(24);
 /// What ended by time is kept this long, for those who ask why.
 const KEEP_ENDED: Duration = Duration::from_hours(24);
 
+/// Personal tokens are listed this long after they expired, for owners who ask why a program of theirs doesn't work any more.
+const KEEP_EXPIRED: Duration = Duration::from_hours(30 * 24);
+
+/// How long before a service or personal token expires that is told.
+const TOLD_BEFORE: Duration = Duration::from_hours(14 * 24);
+
+/// How many of each are told of in one write.
+const TOLD_AT_ONCE: i64 = 1000;
+
 /// Mails that followed sign-ups are kept this long, for operators who look into a delivery.
 const KEEP_MAILS: Duration = Duration::from_hours(7 * 24);
 
@@ -28,7 +38,11 @@ impl App {
         let mut minutes = 0_u64;
         while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
             self.flush_sessions().await;
+            if minutes.is_multiple_of(5) {
+                self.flush_api_tokens().await;
+            }
             if minutes.is_multiple_of(60) {
+                self.tell_expiring().await;
                 self.purge().await;
                 self.erase_mail_files().await;
             }
@@ -46,6 +60,34 @@ impl App {
         match self.store.write(server_origin(), async move |tx| sessions::touch(tx, &rows).await).await {
             Ok(()) => used.iter().for_each(|(session, at)| session.written(*at)),
             Err(error) => warn!(%error, "the use of sessions couldn't be written down; it is tried again"),
+        }
+    }
+
+    /// Writes down when personal tokens were last used.
+    pub async fn flush_api_tokens(&self) {
+        let used = self.directory.used_api_tokens();
+        if used.is_empty() {
+            return;
+        }
+        let rows: Vec<_> = used.iter().map(|(token, at)| (token.id, *at)).collect();
+        match self.store.write(server_origin(), async move |tx| api_tokens::touch(tx, &rows).await).await {
+            Ok(()) => used.iter().for_each(|(token, at)| token.written(*at)),
+            Err(error) => warn!(%error, "the use of personal tokens couldn't be written down; it is tried again"),
+        }
+    }
+
+    /// Records of each service and personal token that it expires soon: once, though the service is restarted in between.
+    pub async fn tell_expiring(&self) {
+        loop {
+            let told = self.store.write(server_origin(), async move |tx| tell_some(tx).await).await;
+            match told {
+                Ok(told) if told < TOLD_AT_ONCE => return,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(%error, "what expires soon couldn't be recorded; it is tried again");
+                    return;
+                }
+            }
         }
     }
 
@@ -75,7 +117,9 @@ impl App {
                 let now = tx.now();
                 let ended = now.minus(KEEP_ENDED);
                 directory.forget_sessions(|session| session.expires < ended);
-                let sessions = sessions::purge(tx, ended).await?;
+                directory.forget_api_tokens(now.minus(KEEP_EXPIRED));
+                let api_tokens = api_tokens::purge(tx, now.minus(KEEP_EXPIRED)).await?;
+                let sessions = sessions::purge(tx, ended).await? + api_tokens;
                 let sign_ups = sign_ups::purge(tx, ended).await? + login_links::purge(tx, ended).await?;
                 if erasure::is_pending(tx.sql()).await? {
                     tx.scrub_after_commit();
@@ -89,4 +133,19 @@ impl App {
             Err(error) => warn!(%error, "what ended by time couldn't be forgotten"),
         }
     }
+}
+
+/// Records some of what expires soon; answers how many of the more numerous kind.
+async fn tell_some(tx: &mut Tx) -> Result<i64, Error> {
+    let (now, until) = (tx.now(), tx.now().plus(TOLD_BEFORE));
+    let services = services::tell_expiring(tx, now, until, TOLD_AT_ONCE).await?;
+    let tokens = api_tokens::tell_expiring(tx, now, until, TOLD_AT_ONCE).await?;
+    let mut changes: Vec<_> = services.iter().map(|service| Change::ServiceExpiring(service.state())).collect();
+    for token in &tokens {
+        changes.push(Change::ApiTokenExpiring(token.state(tx)?));
+    }
+    if !changes.is_empty() {
+        tx.record_all(changes).await?;
+    }
+    Ok(i64::try_from(services.len().max(tokens.len())).unwrap_or(i64::MAX))
 }

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::App;
 use super::admission::InPerson;
+use super::api_tokens::record_ended;
 use super::caller::Caller;
 use super::passwords::{COMPARISONS, Match};
 use super::turns::Peer;
@@ -25,7 +26,7 @@ use crate::store::login_links::{self, LoginLink, NewAddress};
 use crate::store::mails::{self, About, Kind, Owed};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
-use crate::store::{Tx, addresses, sessions};
+use crate::store::{Tx, addresses, api_tokens, sessions};
 
 /// Passwords that may be tried at one link that changes an address.
 const TRIES: i64 = 5;
@@ -48,7 +49,7 @@ impl App {
             .await
     }
 
-    /// Sets the password by a link, and ends every session and every other such link.
+    /// Sets the password by a link, and ends every session, personal token and other such link.
     pub async fn reset_password(&self, caller: &Caller, token: SecretString, text: &str) -> Result<User, Error> {
         let token = LinkToken::parse(&token).filter(|token| token.kind() == LinkKind::Password).ok_or(Error::LinkInvalid)?;
         let (link, user) = self.open_link(&token).await?;
@@ -66,7 +67,10 @@ impl App {
                 }
                 sessions::end_all(tx, user.id, None).await?;
                 end_password_links(tx, user.id).await?;
+                // whoever resets a password has lost it, perhaps to somebody who made tokens since
+                let ended = api_tokens::end_all(tx, user.id).await?;
                 tx.record(Change::UserPasswordReset(LoginState { user: user.id, kept: None })).await?;
+                record_ended(tx, &ended).await?;
                 if link.purpose == LinkPurpose::ResetPassword {
                     tell(tx, Kind::PasswordChanged, user.id, user.address, &user.email).await?;
                 }

@@ -5,6 +5,7 @@ mod batch;
 use std::sync::Arc;
 
 use super::admission::{Admitted, as_policy_sees};
+use super::api_tokens::record_ended;
 use super::page::{Page, PageRequest, Query};
 use super::{App, UserRef};
 use crate::domain::clock::Timestamp;
@@ -18,7 +19,7 @@ use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 use crate::store::members::{self, Member, Membership, Which};
 use crate::store::requests::{Terms, once};
-use crate::store::{Tx, addresses, users};
+use crate::store::{Tx, addresses, api_tokens, users};
 
 /// A member after a change, with what it did.
 #[derive(Clone, Debug)]
@@ -136,7 +137,7 @@ impl App {
         Ok(Some(after))
     }
 
-    /// Deletes a membership and records why; shared with leaving.
+    /// Deletes a membership and records why, and ends the person's tokens for the account; shared with leaving.
     async fn end_membership(
         &self,
         tx: &mut Tx,
@@ -147,6 +148,8 @@ impl App {
         members::delete(tx, &membership).await?;
         let after = self.permissions_in(tx, &membership).await?;
         tx.record(kind(membership.state())).await?;
+        let ended = api_tokens::end_in(tx, membership.account, &[membership.user]).await?;
+        record_ended(tx, &ended).await?;
         Ok(Outcome { membership, effect: Effect::between(before, after) })
     }
 

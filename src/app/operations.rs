@@ -56,7 +56,7 @@ pub struct Audit {
 impl App {
     /// Says what is running.
     pub async fn running(&self, caller: &Caller) -> Result<Running, Error> {
-        self.signed_in(caller)?;
+        self.signed_in_to_operations(caller)?;
         let inside = if is_operator(caller) {
             let queue = self.queue().await?;
             let path = self.store.directory().path();

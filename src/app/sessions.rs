@@ -6,7 +6,9 @@ use super::App;
 use super::admission::{InPerson, Oneself};
 use super::caller::Caller;
 use super::logins::peer;
+use super::page::{Page, PageRequest, Query};
 use super::passwords::{COMPARISONS, Match};
+use crate::directory::Session;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
@@ -104,6 +106,36 @@ impl App {
         };
         self.store
             .write(person.origin(), async move |tx| {
+                if sessions::end(tx, state.session).await? {
+                    tx.record(Change::SessionEnded(state)).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Lists a person's sessions that count, in the order in which they were begun.
+    pub fn sessions(&self, person: &InPerson, page: &PageRequest) -> Result<Page<Session>, Error> {
+        let user = person.signed_in.user;
+        let query = Query::of("sessions").with(user.as_bytes());
+        let after = SessionId::from_bytes(query.after(page)?.unwrap_or([0; 16]));
+        let now = self.clock.now();
+        let limit = usize::try_from(Query::limit(page)).unwrap_or(usize::MAX);
+        let view = self.directory.view();
+        let live = view.sessions_of(user, after).filter(|session| session.counts(now, self.session.idle));
+        let entries = live.take(limit).cloned().collect();
+        Ok(query.page(page, entries, |session: &Session| session.id.as_bytes().to_vec()))
+    }
+
+    /// Ends a session of a person's; doing it again changes nothing.
+    pub async fn revoke_session(&self, person: InPerson, session: SessionId) -> Result<(), Error> {
+        self.store
+            .write(person.origin(), async move |tx| {
+                person.confirm(tx).await?;
+                let found = sessions::by_id(tx, session).await?;
+                // somebody else's is like one that isn't there
+                let state =
+                    found.filter(|found| found.user == person.signed_in.user).ok_or(Error::AccessDenied(Takes::Oneself))?;
                 if sessions::end(tx, state.session).await? {
                     tx.record(Change::SessionEnded(state)).await?;
                 }

@@ -5,6 +5,7 @@ mod links;
 mod listing;
 
 use super::admission::{Operator, as_policy_sees};
+use super::api_tokens::record_ended;
 use super::logins::tell;
 use super::{App, UserRef};
 use crate::domain::edition::Edition;
@@ -19,7 +20,7 @@ use crate::store::mails::{self, Kind};
 use crate::store::members::{self, Membership};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
-use crate::store::{Tx, addresses, erasure, invitations, sessions};
+use crate::store::{Tx, addresses, api_tokens, erasure, invitations, sessions};
 pub use links::Linked;
 
 /// What taking a login away did.
@@ -34,7 +35,7 @@ pub struct Taken {
 }
 
 impl App {
-    /// Deactivates a login: its sessions and links end, memberships stay without effect. Doing it again changes nothing.
+    /// Deactivates a login: its sessions, personal tokens and links end, memberships stay without effect. Doing it again changes nothing.
     pub async fn deactivate_user(
         &self,
         operator: Operator,
@@ -62,8 +63,10 @@ impl App {
                     sessions::end_all(tx, user.id, None).await?;
                     login_links::end_all(tx, user.id).await?;
                     mails::drop_requested_resets(tx, user.id).await?;
+                    let ended = api_tokens::end_all(tx, user.id).await?;
                     let state = user.state(tx)?;
                     tx.record(Change::UserDeactivated(state)).await?;
+                    record_ended(tx, &ended).await?;
                     taken.left_without_admin = judged(tx, leave_without_admin).await?;
                     Ok(taken)
                 })
@@ -73,7 +76,7 @@ impl App {
             .await
     }
 
-    /// Lets a deactivated login in again, by its password; no session or link comes back. Doing it again changes nothing.
+    /// Lets a deactivated login in again, by its password; no session, token or link comes back. Doing it again changes nothing.
     pub async fn reactivate_user(&self, operator: Operator, user: UserRef, terms: Terms) -> Result<User, Error> {
         self.store
             .write(operator.origin(), async move |tx| {
@@ -95,7 +98,7 @@ impl App {
             .await
     }
 
-    /// Deletes a person: memberships, sessions and links end, and address and name are erased from everything that the service keeps.
+    /// Deletes a person: memberships, sessions, personal tokens and links end, and address and name are erased from everything that the service keeps.
     pub async fn delete_user(
         &self,
         operator: Operator,
@@ -119,6 +122,8 @@ impl App {
                     members::delete_of(tx, user.id).await?;
                     let removed = memberships.iter().map(|membership| Change::MemberRemoved(membership.state())).collect();
                     tx.record_all(removed).await?;
+                    let ended = api_tokens::end_all(tx, user.id).await?;
+                    record_ended(tx, &ended).await?;
                     let addresses = erasure::addresses_of(tx, &user).await?;
                     for address in &addresses {
                         withdraw_all(tx, *address).await?;
@@ -137,7 +142,7 @@ impl App {
         Ok(taken)
     }
 
-    /// Ends every session of a user.
+    /// Ends every session of a user; personal tokens stay.
     pub async fn revoke_sessions(&self, operator: Operator, user: UserRef, terms: Terms) -> Result<User, Error> {
         self.store
             .write(operator.origin(), async move |tx| {

@@ -28,7 +28,8 @@ impl Check {
     pub(super) async fn run(self, console: &mut Console) -> Result<ExitCode, Failure> {
         let Self { account, user, permission, .. } = self;
         let Some(permission) = permission else { return all(console, account, user).await };
-        let answer = console.call(proto::CheckAccessRequest { account, user, permission: permission.into() }).await?;
+        let request = proto::CheckAccessRequest { account, user, permission: permission.into(), ..Default::default() };
+        let answer = console.call(request).await?;
         if console.screen.json {
             console.screen.json(&answer)?;
         } else {

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::{ServiceState, SessionState};
-use crate::domain::id::{AccountId, ServiceId, SessionId, UserId};
+use crate::domain::id::{AccountId, ApiTokenId, ServiceId, SessionId, UserId};
 use crate::domain::policy::Standing;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
@@ -15,7 +15,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
 use crate::store::server::Recorded;
 
-use super::{Account, Directory, User, View};
+use super::{Account, ApiToken, Directory, User, View};
 
 /// Characters of one member in an account's aggregated row: the id in hexadecimal, the privilege, the roles.
 const MEMBER: usize = 32 + 1 + 2;
@@ -42,11 +42,13 @@ impl Directory {
             services: OrdMap::new(),
             tokens: OrdMap::new(),
             certificates: OrdMap::new(),
+            api_tokens: OrdMap::new(),
         };
         view.load_accounts(connection).await?;
         view.load_users(connection).await?;
         view.load_sessions(connection).await?;
         view.load_services(connection).await?;
+        view.load_api_tokens(connection).await?;
         Ok(Self { present: ArcSwap::from_pointee(view) })
     }
 }
@@ -129,6 +131,23 @@ impl View {
                 expires: row.expires,
                 revoked: false,
             });
+        }
+        Ok(())
+    }
+
+    async fn load_api_tokens(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
+        let rows = sqlx::query!(
+            r#"select id as "id: ApiTokenId", user as "user: UserId", account as "account: AccountId", token as "token: TokenDigest",
+                      privilege as "privilege: Privilege", roles as "roles: RoleSet", last_used as "last_used: Timestamp",
+                      expires as "expires: Timestamp"
+                 from api_tokens where ended is null /* reads all: start-up */"#
+        )
+        .fetch_all(connection)
+        .await?;
+        for row in rows {
+            let cap = row.privilege.zip(row.roles).map(|(privilege, roles)| Standing { privilege, roles });
+            let token = ApiToken::new((row.id, row.user, row.account), cap, row.expires, row.last_used);
+            self.api_tokens.insert(row.token, token);
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ pub enum Error {
     ScopeMissing(Scope),
     #[error("the call is for operators: use the operators' socket, or sign in again as a super-admin")]
     OperatorRequired,
-    #[error("the call is about a person themself and takes that person's session")]
+    #[error("the call takes a person's own session; a personal token doesn't open it")]
     SessionRequired,
     #[error("the invitation is for another address than yours; sign in as the person who was invited")]
     InvitationForAnotherAddress,

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An actor is one byte, 1 server, 2 anonymous, 3 operator and the uid (u32), 4 user and its id, an option of the session's id and one byte 1 if
-//! by an operator's right, 5 service and its id.
+//! by an operator's right, 5 service and its id. A user who acted by a personal token has its id in the place of the session's, and the byte is 2.
 //!
 //! The hash of an event is SHA-256 of these bytes; the first event stands on 32 zero bytes and names the epoch, which binds the chain to its
 //! data. A personal value (address, name, client
@@ -26,18 +26,20 @@ mod subject;
 use sha2::{Digest as _, Sha256};
 
 use super::clock::Timestamp;
-use super::id::{EventId, ServiceId, SessionId, TraceId, UserId};
+use super::id::{ApiTokenId, EventId, ServiceId, SessionId, TraceId, UserId};
 use bytes::{Reader, Writer};
 pub use change::Change;
-use states::read_bool;
 pub use states::{
-    AccountState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LoginLinkState, LoginState, MailState,
-    MemberState, ServiceState, SessionState, UserState,
+    AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LoginLinkState, LoginState,
+    MailState, MemberState, ServiceState, SessionState, UserState,
 };
 pub use subject::Subject;
 
 /// The version of the layout that is written.
 const VERSION: u8 = 1;
+
+/// By what right a user acted: by that of a personal token.
+const BY_TOKEN: u8 = 2;
 
 /// SHA-256 of an event's bytes.
 pub type Hash = [u8; 32];
@@ -103,6 +105,13 @@ pub enum Actor {
         session: Option<SessionId>,
         /// By the right of an operator, as a super-admin, rather than by a permission in the account.
         as_operator: bool,
+    },
+    /// A user, by a personal token.
+    ApiToken {
+        /// Whose it is.
+        user: UserId,
+        /// By which token.
+        token: ApiTokenId,
     },
     /// A service.
     Service(ServiceId),
@@ -241,6 +250,12 @@ impl Actor {
                 to.option(session.as_ref(), |to, session| to.array(session.as_bytes()));
                 to.u8(as_operator.into());
             }
+            Self::ApiToken { user, token } => {
+                to.u8(4);
+                to.array(user.as_bytes());
+                to.option(Some(&token), |to, token| to.array(token.as_bytes()));
+                to.u8(BY_TOKEN);
+            }
             Self::Service(service) => {
                 to.u8(5);
                 to.array(service.as_bytes());
@@ -253,11 +268,15 @@ impl Actor {
             1 => Self::Server,
             2 => Self::Anonymous,
             3 => Self::Operator(from.u32()?),
-            4 => Self::User {
-                user: UserId::from_bytes(from.array()?),
-                session: from.option(|from| from.array().map(SessionId::from_bytes))?,
-                as_operator: read_bool(from)?,
-            },
+            4 => {
+                let user = UserId::from_bytes(from.array()?);
+                let by = from.option(Reader::array)?;
+                match (from.u8()?, by) {
+                    (right @ (0 | 1), by) => Self::User { user, session: by.map(SessionId::from_bytes), as_operator: right == 1 },
+                    (BY_TOKEN, Some(token)) => Self::ApiToken { user, token: ApiTokenId::from_bytes(token) },
+                    _ => return Err(Malformed),
+                }
+            }
             5 => Self::Service(ServiceId::from_bytes(from.array()?)),
             _ => return Err(Malformed),
         })

@@ -82,6 +82,8 @@ ids! {
     InvitationId = "inv_";
     /// A link that sets a login's password or changes its address.
     LoginLinkId = "lnk_";
+    /// A personal token.
+    ApiTokenId = "tok_";
     /// One mail of the outbox.
     MailId = "mail_";
     /// A service that calls.

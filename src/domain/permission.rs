@@ -82,6 +82,12 @@ impl PermissionSet {
         Self(self.0 | other.0)
     }
 
+    /// What both hold.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// What this holds and the other doesn't.
     #[must_use]
     pub const fn minus(self, other: Self) -> Self {

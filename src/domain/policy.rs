@@ -106,6 +106,10 @@ pub enum Reason {
     RoleMissing = 8,
     /// A role that the edition has off would open it.
     RoleOffInEdition = 9,
+    /// No personal token that counts and is for the account.
+    TokenInvalid = 10,
+    /// The token's owner has the permission, and the token's cap doesn't.
+    TokenCapped = 11,
 }
 
 /// What opens a permission, or would.
@@ -156,6 +160,25 @@ pub fn decide(edition: Edition, person: Person, place: Place, permission: Permis
     let holds_some = !standing.roles.intersection(edition.roles()).is_empty();
     let some_would_do = edition.roles().opens().contains(permission);
     Err(if holds_some && some_would_do { Reason::RoleMissing } else { Reason::PrivilegeTooLow })
+}
+
+/// What a personal token leaves of its owner's permissions: what its cap opens too, or all of them without one. Both change with the edition.
+#[must_use]
+pub fn within(edition: Edition, cap: Option<Standing>, permissions: PermissionSet) -> PermissionSet {
+    cap.map_or(permissions, |cap| permissions.intersection(cap.permissions(edition)))
+}
+
+/// The decision about one permission, for whoever has it by a personal token with this cap.
+pub fn decide_within(
+    edition: Edition,
+    cap: Option<Standing>,
+    person: Person,
+    place: Place,
+    permission: Permission,
+) -> Result<(), Reason> {
+    decide(edition, person, place, permission)?;
+    let left = within(edition, cap, PermissionSet::EMPTY.with(permission));
+    if left.is_empty() { Err(Reason::TokenCapped) } else { Ok(()) }
 }
 
 /// What grants a permission that was decided to be allowed.

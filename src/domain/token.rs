@@ -14,18 +14,21 @@ use subtle::ConstantTimeEq as _;
 pub enum Bearer {
     /// A person's session.
     Session,
+    /// A personal token: what its owner may do in one account, for a program of theirs.
+    Personal,
     /// A service.
     Service,
 }
 
 impl Bearer {
-    const ALL: [Self; 2] = [Self::Session, Self::Service];
+    const ALL: [Self; 3] = [Self::Session, Self::Personal, Self::Service];
 
     /// What its tokens begin with.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Session => "ses_",
+            Self::Personal => "pat_",
             Self::Service => "svc_",
         }
     }
@@ -199,8 +202,9 @@ mod tests {
         for kind in Bearer::ALL {
             let token = kind.token([9; 32]);
             assert_eq!(Bearer::of(token.expose_secret()), Some(kind));
-            let other = token.expose_secret().replace(kind.prefix(), "pat_");
-            assert_eq!(Bearer::of(&other), None);
+            for other in Bearer::ALL.into_iter().filter(|other| *other != kind).map(Bearer::prefix).chain(["tok_"]) {
+                assert_eq!(Bearer::of(&token.expose_secret().replace(kind.prefix(), other)), None);
+            }
             let mut mistyped = token.expose_secret().to_owned();
             mistyped.replace_range(8..9, if &mistyped[8..9] == "A" { "B" } else { "A" });
             assert_eq!(Bearer::of(&mistyped), None);

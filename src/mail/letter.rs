@@ -68,6 +68,17 @@ pub enum Letter {
         /// When.
         at: Timestamp,
     },
+    /// Tells the owner of a login that a personal token was made.
+    ApiTokenCreated {
+        /// What it is called.
+        name: DisplayName,
+        /// What people call the account that it opens.
+        account: DisplayName,
+        /// When.
+        at: Timestamp,
+        /// When it stops counting.
+        expires: Timestamp,
+    },
     /// Shows an operator that mail arrives.
     Test {
         /// When it was asked for.
@@ -110,6 +121,7 @@ impl Letter {
             Self::AddressChanged { .. } => "address_changed",
             Self::SuperAdminGranted { .. } => "super_admin_granted",
             Self::SuperAdminRevoked { .. } => "super_admin_revoked",
+            Self::ApiTokenCreated { .. } => "api_token_created",
             Self::Test { .. } => "test",
         }
     }

@@ -28,7 +28,9 @@ pub(super) fn letters() -> Vec<Letter> {
     };
     let ann = DisplayName::parse("Ann").ok();
     let invitations = [invitation(ann, RoleSet::ALL, Some(expires)), invitation(None, RoleSet::EMPTY, None)];
-    let mut letters: Vec<Letter> = invitations.into_iter().flatten().collect();
+    let api_token = DisplayName::parse("Backup").ok().zip(DisplayName::parse("Acme").ok());
+    let api_token = api_token.map(|(name, account)| Letter::ApiTokenCreated { name, account, at, expires });
+    let mut letters: Vec<Letter> = invitations.into_iter().flatten().chain(api_token).collect();
     letters.extend([
         Letter::Confirmation(link("SampleToken1")),
         Letter::ConfirmationAgain(vec![link("SampleToken1")]),
@@ -58,6 +60,7 @@ pub(super) fn tokens(letter: &Letter) -> Vec<&SecretString> {
         | Letter::AddressChanged { .. }
         | Letter::SuperAdminGranted { .. }
         | Letter::SuperAdminRevoked { .. }
+        | Letter::ApiTokenCreated { .. }
         | Letter::Test { .. } => Vec::new(),
     }
 }

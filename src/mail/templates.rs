@@ -96,6 +96,7 @@ letters!(
     "address_changed",
     "super_admin_granted",
     "super_admin_revoked",
+    "api_token_created",
     "test"
 );
 
@@ -257,6 +258,12 @@ impl Templates {
             Letter::AddressChange { token, expires } => {
                 context! { link => self.ending(LinkKind::AddressChange, token, *expires) }
             }
+            Letter::ApiTokenCreated { name, account, at, expires } => context! {
+                name => name.as_str(),
+                account => account.as_str(),
+                at => self.moment(*at, "UTC"),
+                expires => self.moment(*expires, "UTC"),
+            },
             Letter::PasswordChanged { at }
             | Letter::AddressChanged { at }
             | Letter::SuperAdminGranted { at }

@@ -8,7 +8,7 @@ use sqlx::{Decode, Encode, Sqlite, Type};
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::id::{
-    AccountId, AddressId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, SignUpId, UserId,
+    AccountId, AddressId, ApiTokenId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, SignUpId, UserId,
 };
 use crate::domain::invitation::Stored;
 use crate::domain::login::LinkPurpose;
@@ -75,6 +75,7 @@ macro_rules! integers {
 blobs!(
     AccountId,
     AddressId,
+    ApiTokenId,
     Epoch,
     EventId,
     InvitationId,

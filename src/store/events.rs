@@ -58,7 +58,7 @@ fn row(event: &Event, encoded: &Encoded) -> serde_json::Value {
 fn personal_values(event: &Event, encoded: &Encoded) -> Vec<serde_json::Value> {
     let person = event.change.person().unwrap_or([0; 16]);
     let caller = match (event.on_behalf_of, event.actor) {
-        (Some(user), _) | (None, Actor::User { user, .. }) => *user.as_bytes(),
+        (Some(user), _) | (None, Actor::User { user, .. } | Actor::ApiToken { user, .. }) => *user.as_bytes(),
         (None, Actor::Anonymous) => person,
         (None, Actor::Server | Actor::Operator(_) | Actor::Service(_)) => [0; 16],
     };

@@ -64,6 +64,10 @@ pub(super) fn concerned(change: &Change) -> Option<Concerned> {
         | Change::LoginLinkMade(_)
         | Change::ServiceCreated(_)
         | Change::ServiceRevoked(_)
+        | Change::ServiceExpiring(_)
+        | Change::ApiTokenCreated(_)
+        | Change::ApiTokenEnded(_)
+        | Change::ApiTokenExpiring(_)
         | Change::MailRetried(_) => None,
     }
 }

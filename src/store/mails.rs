@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
+use crate::domain::id::{AddressId, ApiTokenId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 
 use super::Tx;
 pub use attempts::{Attempted, Eligible, is_in_flight, next_due, resume, retry, settle, take_due};
@@ -83,6 +83,8 @@ pub enum Kind {
     SuperAdminGranted = 9,
     /// Tells that the super-admin mark was taken.
     SuperAdminRevoked = 10,
+    /// Tells of a new personal token.
+    ApiTokenCreated = 11,
 }
 
 impl Kind {
@@ -97,7 +99,8 @@ impl Kind {
             7 => Self::PasswordChanged,
             8 => Self::AddressChanged,
             9 => Self::SuperAdminGranted,
-            _ => Self::SuperAdminRevoked,
+            10 => Self::SuperAdminRevoked,
+            _ => Self::ApiTokenCreated,
         }
     }
 }
@@ -130,6 +133,8 @@ pub struct Mail {
     pub sign_up: Option<SignUpId>,
     /// The link that it carries.
     pub link: Option<LoginLinkId>,
+    /// The personal token that it tells of.
+    pub api_token: Option<ApiTokenId>,
     /// Where it goes.
     pub address: AddressId,
     /// The address as it was typed.
@@ -146,6 +151,7 @@ struct Row {
     invitation: Option<InvitationId>,
     sign_up: Option<SignUpId>,
     link: Option<LoginLinkId>,
+    api_token: Option<ApiTokenId>,
     address: AddressId,
     recipient: String,
     state: i64,
@@ -165,6 +171,7 @@ impl From<Row> for Mail {
             invitation: row.invitation,
             sign_up: row.sign_up,
             link: row.link,
+            api_token: row.api_token,
             address: row.address,
             recipient: row.recipient,
             created: row.created,
@@ -190,6 +197,8 @@ pub enum About {
     SignUp(SignUpId),
     /// The link that it carries.
     Link(LoginLinkId, UserId),
+    /// The personal token that it tells of, and whose it is.
+    ApiToken(ApiTokenId, UserId),
     /// The user whom it tells something.
     User(UserId),
 }
@@ -210,21 +219,23 @@ pub struct Owed<'a> {
 /// Puts a mail into the outbox, due now.
 pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
     let (now, kind) = (tx.now(), mail.kind as i64);
-    let (invitation, sign_up, link, user) = match mail.about {
-        About::Address => (None, None, None, None),
-        About::Invitation(invitation, grantor) => (Some(invitation), None, None, grantor),
-        About::SignUp(sign_up) => (None, Some(sign_up), None, None),
-        About::Link(link, user) => (None, None, Some(link), Some(user)),
-        About::User(user) => (None, None, None, Some(user)),
+    let (invitation, sign_up, link, api_token, user) = match mail.about {
+        About::Address => (None, None, None, None, None),
+        About::Invitation(invitation, grantor) => (Some(invitation), None, None, None, grantor),
+        About::SignUp(sign_up) => (None, Some(sign_up), None, None, None),
+        About::Link(link, user) => (None, None, Some(link), None, Some(user)),
+        About::ApiToken(api_token, user) => (None, None, None, Some(api_token), Some(user)),
+        About::User(user) => (None, None, None, None, Some(user)),
     };
     sqlx::query!(
-        "insert into mails (id, kind, invitation, sign_up, link, user, address, recipient, created, due)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into mails (id, kind, invitation, sign_up, link, api_token, user, address, recipient, created, due)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         id,
         kind,
         invitation,
         sign_up,
         link,
+        api_token,
         user,
         mail.address,
         mail.recipient,
@@ -275,7 +286,7 @@ pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Opti
     let row = sqlx::query_as!(
         Row,
         r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                  address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                  api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id = ?"#,
         id
@@ -291,7 +302,7 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                  address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                  api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id in (
                 select id from mails where state = 1 and ?1 & 2 and id < ?2

@@ -134,3 +134,23 @@ pub async fn page(connection: &mut SqliteConnection, after: ServiceId, limit: i6
     .fetch_all(connection)
     .await?)
 }
+
+/// Takes services that stop counting between two moments and weren't told of, so that they are told of once.
+pub async fn tell_expiring(tx: &mut Tx, from: Timestamp, until: Timestamp, limit: i64) -> Result<Vec<Service>, Error> {
+    let services = sqlx::query_as!(
+        Service,
+        r#"update services set expiry_told = 1
+            where id in (select id from services indexed by services_untold
+                          where revoked = 0 and expiry_told = 0 and expires is not null and expires > ? and expires <= ?
+                          order by expires limit ?)
+           returning id as "id: ServiceId", name, scopes as "scopes: ScopeSet", account as "account: AccountId",
+                     null as "account_name: String", token as "token: TokenDigest", certificate, created as "created: Timestamp",
+                     expires as "expires: Timestamp", revoked as "revoked: bool", version"#,
+        from,
+        until,
+        limit
+    )
+    .fetch_all(tx.sql())
+    .await?;
+    Ok(services)
+}

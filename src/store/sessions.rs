@@ -4,6 +4,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::SessionState;
 use crate::domain::id::{SessionId, UserId};
+use crate::domain::token::TokenDigest;
 
 use super::Tx;
 
@@ -38,6 +39,19 @@ pub async fn end_all(tx: &mut Tx, user: UserId, kept: Option<SessionId>) -> Resu
         .execute(tx.sql())
         .await?;
     Ok(())
+}
+
+/// The session of an id, ended or not.
+pub async fn by_id(tx: &mut Tx, id: SessionId) -> Result<Option<SessionState>, Error> {
+    let row = sqlx::query_as!(
+        SessionState,
+        r#"select id as "session: SessionId", user as "user: UserId", token as "token: TokenDigest",
+                  authenticated as "authenticated: Timestamp", expires as "expires: Timestamp" from sessions where id = ?"#,
+        id
+    )
+    .fetch_optional(tx.sql())
+    .await?;
+    Ok(row)
 }
 
 /// Whether a session hasn't been ended; what ends by time was judged before.

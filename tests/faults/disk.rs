@@ -98,7 +98,12 @@ pub(crate) async fn that_does_not_write_is_told_and_loses_nothing() {
         assert_eq!(reason(&taken), "ACCOUNT_EXISTS");
         assert_eq!(health(place).await, ServingStatus::NotServing, "a refusal proves nothing about the disk");
         assert!(exists(&mut operator, &before).await, "reads go on");
-        let request = proto::CheckAccessRequest { account: before.clone(), user: "ann@acme.test".to_owned(), permission: 1 };
+        let request = proto::CheckAccessRequest {
+            account: before.clone(),
+            user: "ann@acme.test".to_owned(),
+            permission: 1,
+            ..Default::default()
+        };
         let checked = operator.access.check_access(request).await.expect("checks go on").into_inner();
         assert_eq!(checked.reason(), AccessReason::UnknownUser);
         std::fs::remove_file(&broken).expect("mended");

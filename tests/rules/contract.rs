@@ -73,6 +73,8 @@ fn answers_of_a_check_have_the_numbers_of_the_contract() {
         Reason::PrivilegeTooLow,
         Reason::RoleMissing,
         Reason::RoleOffInEdition,
+        Reason::TokenInvalid,
+        Reason::TokenCapped,
     ];
     let reasons = reasons.map(|reason| (reason as i32, words::reason(reason).to_owned()));
     assert_eq!(Numbers::from(reasons), contract(|value: proto::AccessReason| value.as_str_name(), "ACCESS_REASON_"));

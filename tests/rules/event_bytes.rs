@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use user_management::domain::event::{Actor, Change, Encoded, Event, Malformed, Personal, Salted};
+use user_management::domain::id::{ApiTokenId, UserId};
 
 use super::reviewed::assert_reviewed;
 use super::sample::{Ingredients, events};
@@ -89,6 +90,29 @@ fn the_bytes_stand_in_the_order_that_is_documented() {
         of.digest.to_vec(),
     ];
     assert_eq!(hex(&event.encode().bytes), hex(&expected.concat()));
+}
+
+#[test]
+fn who_acted_by_a_personal_token_stands_where_a_session_would_and_by_a_right_of_their_own() {
+    let of = Ingredients { choice: 3, ..Ingredients::fixed() };
+    let [user, token] = [0xa1, 0xad].map(|first| std::array::from_fn(|at| if at == 0 { first } else { of.id[at] }));
+    for by_session in events(&of) {
+        let actor = Actor::ApiToken { user: UserId::from_bytes(user), token: ApiTokenId::from_bytes(token) };
+        let event = Event { actor, ..by_session.clone() };
+        let (encoded, other) = (event.encode(), by_session.encode());
+        // version, number, id and time, the code of a user, the user, the option of the session, and the right
+        assert_eq!(hex(&encoded.bytes[..51]), hex(&other.bytes[..51]));
+        assert_eq!(hex(&encoded.bytes[51..67]), hex(&token));
+        assert_eq!((encoded.bytes[67], other.bytes[67]), (2, 0));
+        assert_eq!(hex(&encoded.bytes[68..]), hex(&other.bytes[68..]));
+        assert_eq!(decode(&encoded), Ok(event));
+        let mut without = encoded.bytes.clone();
+        without[50] = 0;
+        without.drain(51..67);
+        assert_eq!(Event::decode(&without, known(&encoded)), Err(Malformed), "a right of a token takes the token");
+        without[51] = 3;
+        assert_eq!(Event::decode(&without, known(&encoded)), Err(Malformed), "no such right");
+    }
 }
 
 #[test]
@@ -205,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn one_altered_byte_is_refused_or_another_event(of in ingredients(), kind in 0_usize..21, position: prop::sample::Index, flip in 1_u8..) {
+    fn one_altered_byte_is_refused_or_another_event(of in ingredients(), kind in 0_usize..40, position: prop::sample::Index, flip in 1_u8..) {
         let encoded = events(&of).swap_remove(kind).encode();
         let mut altered = encoded.bytes.clone();
         let position = position.index(altered.len());

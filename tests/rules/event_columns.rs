@@ -4,7 +4,8 @@ use std::path::Path;
 
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use user_management::domain::event::{Actor, Subject};
+use user_management::domain::event::{Actor, Event, Subject};
+use user_management::domain::id::{ApiTokenId, UserId};
 
 use super::sample::{Ingredients, events};
 
@@ -21,7 +22,10 @@ async fn actor_and_subject_of_every_kind_are_found_in_its_bytes() {
     let mut compared = 0;
     for choice in 0..16 {
         for full in [true, false] {
-            for event in events(&Ingredients { choice, full, ..Ingredients::fixed() }) {
+            let of = Ingredients { choice, full, ..Ingredients::fixed() };
+            let (user, token) = (UserId::from_bytes(of.id), ApiTokenId::from_bytes(of.id));
+            let by_token = |event: Event| Event { actor: Actor::ApiToken { user, token }, ..event };
+            for event in events(&of).into_iter().flat_map(|event| [event.clone(), by_token(event)]) {
                 let encoded = event.encode();
                 let found: (Vec<u8>, Option<Vec<u8>>) = sqlx::query_as(
                     "insert into events (time, kind, account, bytes, hash) values (?, ?, ?, ?, ?) returning actor, subject",

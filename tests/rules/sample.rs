@@ -3,11 +3,11 @@
 use user_management::domain::clock::Timestamp;
 use user_management::domain::edition::Edition;
 use user_management::domain::event::{
-    AccountState, Actor, Change, DataState, Door, EmailChangeState, ErasedState, Event, Grantor, InvitationState, LoginLinkState,
-    LoginState, MailState, MemberState, Personal, ServiceState, SessionState, UserState,
+    AccountState, Actor, ApiTokenState, Change, DataState, Door, EmailChangeState, ErasedState, Event, Grantor, InvitationState,
+    LoginLinkState, LoginState, MailState, MemberState, Personal, ServiceState, SessionState, UserState,
 };
 use user_management::domain::id::{
-    AccountId, AddressId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, TraceId, UserId,
+    AccountId, AddressId, ApiTokenId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, TraceId, UserId,
 };
 use user_management::domain::invitation::Stored;
 use user_management::domain::login::LinkPurpose;
@@ -171,6 +171,7 @@ fn later_changes(of: &Ingredients) -> Vec<Change> {
         expires: of.moment(6),
         returned: of.choice & 128 != 0,
     };
+    let (service, api_token) = (service(of), api_token(of));
     vec![
         Change::AccountClosed(account.clone()),
         Change::AccountReopened(account.clone()),
@@ -186,6 +187,10 @@ fn later_changes(of: &Ingredients) -> Vec<Change> {
         Change::UserDeleted(ErasedState { user: of.user(), address: of.address() }),
         Change::SessionsRevoked(login),
         Change::LoginLinkMade(link),
+        Change::ServiceExpiring(service),
+        Change::ApiTokenCreated(api_token.clone()),
+        Change::ApiTokenEnded(api_token.clone()),
+        Change::ApiTokenExpiring(api_token),
     ]
 }
 
@@ -261,6 +266,19 @@ fn session(of: &Ingredients) -> SessionState {
         token: TokenDigest::from_bytes(of.digest),
         authenticated: of.moment(3),
         expires: of.moment(4),
+    }
+}
+
+fn api_token(of: &Ingredients) -> ApiTokenState {
+    ApiTokenState {
+        api_token: ApiTokenId::from_bytes(of.id(0xad)),
+        user: of.user(),
+        account: of.account(),
+        name: of.personal("token"),
+        token: TokenDigest::from_bytes(of.digest),
+        cap: of.optional(of.standing()),
+        expires: of.moment(7),
+        ended: of.choice & 16 != 0,
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) const fn reason(reason: Reason) -> &'static str {
         Reason::PrivilegeTooLow => "PRIVILEGE_TOO_LOW",
         Reason::RoleMissing => "ROLE_MISSING",
         Reason::RoleOffInEdition => "ROLE_OFF_IN_EDITION",
+        Reason::TokenInvalid => "TOKEN_INVALID",
+        Reason::TokenCapped => "TOKEN_CAPPED",
     }
 }
 

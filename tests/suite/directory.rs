@@ -13,7 +13,12 @@ use crate::site::{Person, Site};
 use crate::writes::bare::hold;
 
 fn check(user: &str, permission: Permission) -> proto::CheckAccessRequest {
-    proto::CheckAccessRequest { account: "acme".to_owned(), user: user.to_owned(), permission: permission.into() }
+    proto::CheckAccessRequest {
+        account: "acme".to_owned(),
+        user: user.to_owned(),
+        permission: permission.into(),
+        ..Default::default()
+    }
 }
 
 async fn checked(client: &mut Client, user: &str, permission: Permission) -> proto::CheckAccessResponse {

@@ -15,7 +15,7 @@ use crate::client::{Client, reason};
 use crate::site::{Person, Site};
 
 /// Another password that is taken.
-pub(super) const OTHER: &str = "purple otters sing badly";
+pub(crate) const OTHER: &str = "purple otters sing badly";
 
 impl Client {
     pub(crate) async fn create_user(&mut self, email: &str, return_link: bool) -> Result<proto::CreateUserResponse, Status> {

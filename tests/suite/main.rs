@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, reason = "what isn't there fails the test, which is what it is for")]
 
 mod acme;
+mod api_tokens;
 mod batches;
 mod callers;
 mod client;

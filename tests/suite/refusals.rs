@@ -61,7 +61,7 @@ const ANYONE: [&str; 7] =
     ["SignUp", "ConfirmEmail", "ResendConfirmation", "RequestPasswordReset", "ResetPassword", "SignIn", "PreviewInvitation"];
 
 /// Calls that are about the caller: what they answer is the caller's own.
-const ONESELF: [&str; 12] = [
+const ONESELF: [&str; 16] = [
     "SignOut",
     "GetMe",
     "UpdateMe",
@@ -70,6 +70,10 @@ const ONESELF: [&str; 12] = [
     "ListMyInvitations",
     "AcceptInvitation",
     "IgnoreInvitation",
+    "ListApiTokens",
+    "RevokeApiToken",
+    "ListSessions",
+    "RevokeSession",
     "ListAccounts",
     "ListUsers",
     "GetAccessModel",
@@ -182,7 +186,7 @@ async fn who_may_know_hears_everything_that_is_wrong_at_once() {
         ("InviteUser", "account request_id email privilege roles[0]"),
         ("ListInvitations", "account states[0] delivery_states[0] email_prefix page_size"),
         ("AssignRoles", "account request_id user roles[0]"),
-        ("CheckAccess", "account user permission"),
+        ("CheckAccess", "account user token permission"),
         ("SignUp", "email password display_name"),
         ("CreateUser", "request_id email display_name"),
         ("CreateService", "request_id name scopes[0] account certificate_name"),
@@ -206,7 +210,8 @@ async fn who_may_not_see_all_users_can_not_tell_an_address_with_a_login() {
         let (mut checks, mut lists, mut refusals) = (Vec::new(), Vec::new(), BTreeSet::new());
         for user in [eve.email.clone(), "none@evil.test".to_owned(), eve.id.clone(), unknown(&eve.id)] {
             let (account, permission) = ("acme".to_owned(), Permission::View.into());
-            let request = proto::CheckAccessRequest { account: account.clone(), user: user.clone(), permission };
+            let request =
+                proto::CheckAccessRequest { account: account.clone(), user: user.clone(), permission, ..Default::default() };
             checks.push(manager.access.check_access(request).await.expect("answered").into_inner());
             let request = proto::ListPermissionsRequest { account: account.clone(), user: user.clone() };
             lists.push(manager.access.list_permissions(request).await.expect("answered").into_inner());

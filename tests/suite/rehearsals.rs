@@ -43,6 +43,7 @@ async fn a_rehearsed_change_tells_its_effects_and_leaves_everything_as_it_was() 
         account: ACME.to_owned(),
         user: bob.id.clone(),
         permission: proto::Permission::RespondToAlerts.into(),
+        ..Default::default()
     };
     assert_eq!(as_ann.access.check_access(check).await.expect("answered").into_inner().reason(), AccessReason::Granted);
     // the id of a rehearsal is free for the change itself
@@ -102,7 +103,7 @@ async fn a_rehearsal_is_refused_as_the_change_would_be() {
 #[test]
 fn every_change_of_accounts_members_and_invitations_can_be_rehearsed() {
     let reads = ["Get", "List"];
-    let by_person = ["AcceptInvitation", "IgnoreInvitation", "LeaveAccount"];
+    let by_person = ["AcceptInvitation", "IgnoreInvitation", "LeaveAccount", "CreateApiToken", "RevokeApiToken"];
     for method in methods() {
         let of_members =
             method.parent_service().name() == "UserManagement" && !reads.iter().any(|read| method.name().starts_with(read));

@@ -60,7 +60,12 @@ async fn the_unspecified_value_of_an_enum_is_never_taken() {
     assert_eq!(violations(&refused), ["roles[0]"]);
     let request = proto::ListInvitationsRequest { account: ACME.to_owned(), states: vec![0], ..Default::default() };
     assert_eq!(violations(&operator.users.list_invitations(request).await.expect_err("refused")), ["states[0]"]);
-    let request = proto::CheckAccessRequest { account: ACME.to_owned(), user: "ann@acme.test".to_owned(), permission: 0 };
+    let request = proto::CheckAccessRequest {
+        account: ACME.to_owned(),
+        user: "ann@acme.test".to_owned(),
+        permission: 0,
+        ..Default::default()
+    };
     assert_eq!(violations(&operator.access.check_access(request).await.expect_err("refused")), ["permission"]);
 }
 

@@ -6,7 +6,12 @@ use crate::client::{Client, reason};
 use crate::site::{PASSWORD, Site};
 
 async fn check(client: &mut Client, user: &str, permission: Permission) -> proto::CheckAccessResponse {
-    let request = proto::CheckAccessRequest { account: "acme".to_owned(), user: user.to_owned(), permission: permission.into() };
+    let request = proto::CheckAccessRequest {
+        account: "acme".to_owned(),
+        user: user.to_owned(),
+        permission: permission.into(),
+        ..Default::default()
+    };
     client.access.check_access(request).await.expect("the check is answered").into_inner()
 }
 

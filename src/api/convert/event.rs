@@ -3,7 +3,7 @@
 use super::{edition, granted_by, invitation_state, privilege, roles, time};
 use crate::directory::View;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Actor, Change, Door, Event, InvitationState, LoginLinkState, MemberState, UserState};
+use crate::domain::event::{Actor, ApiTokenState, Change, Door, Event, InvitationState, LoginLinkState, MemberState, UserState};
 use crate::proto;
 
 /// An event, with the client's address for those who may see it.
@@ -29,6 +29,9 @@ pub(in crate::api) fn event(view: &View, event: &Event, with_client: bool) -> pr
     if let Actor::User { session, as_operator, .. } = event.actor {
         told.session = session.map(|session| session.to_string()).unwrap_or_default();
         told.as_operator = as_operator;
+    }
+    if let Actor::ApiToken { token, .. } = event.actor {
+        told.api_token = token.to_string();
     }
     tell_change(&mut told, &event.change);
     told
@@ -92,7 +95,10 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
             event.expire_time = Some(time(state.expires));
         }
         Change::LoginLinkMade(state) => tell_login_link(event, state),
-        Change::ServiceCreated(state) | Change::ServiceRevoked(state) => {
+        Change::ApiTokenCreated(state) | Change::ApiTokenEnded(state) | Change::ApiTokenExpiring(state) => {
+            tell_api_token(event, state);
+        }
+        Change::ServiceCreated(state) | Change::ServiceRevoked(state) | Change::ServiceExpiring(state) => {
             event.display_name.clone_from(&state.name);
             event.scopes = state.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
             event.certificate_name = state.certificate.clone().unwrap_or_default();
@@ -107,6 +113,16 @@ fn tell_login_link(event: &mut proto::Event, state: &LoginLinkState) {
     event.expire_time = Some(time(state.expires));
     event.link_purpose = i32::from(state.purpose.code());
     event.link_returned = state.returned;
+}
+
+fn tell_api_token(event: &mut proto::Event, state: &ApiTokenState) {
+    event.user = state.user.to_string();
+    state.name.value().clone_into(&mut event.display_name);
+    event.expire_time = Some(time(state.expires));
+    if let Some(cap) = state.cap {
+        event.privilege = privilege(cap.privilege).into();
+        event.roles = roles(cap.roles);
+    }
 }
 
 fn tell_invitation(event: &mut proto::Event, state: &InvitationState) {

@@ -13,7 +13,7 @@ pub enum Listing {
     All,
     /// Those that a person is a member of.
     Of(UserId),
-    /// The one that a service is bound to; who is no member of it isn't acted for.
+    /// The one that a service is bound to, or that a personal token is for; who is no member of it isn't acted for.
     One(AccountId),
 }
 
@@ -43,6 +43,7 @@ impl App {
             Who::Nobody => Err(Error::CredentialsMissing),
             Who::Operator(_) | Who::Person(SignedIn { operator: true, .. }) => Ok(Listing::All),
             Who::Person(person) => Ok(Listing::Of(person.user)),
+            Who::ApiToken(holding) => Ok(Listing::One(holding.account)),
             Who::Service(calling) => {
                 if !calling.scopes.contains(Scope::UsersRead) {
                     return Err(Error::ScopeMissing(Scope::UsersRead));
@@ -62,6 +63,8 @@ impl App {
             Who::Nobody => Err(Error::CredentialsMissing),
             Who::Operator(_) | Who::Person(SignedIn { operator: true, .. }) => Ok(Seeing::All),
             Who::Person(person) => Ok(Seeing::Oneself(person.user)),
+            // users are in no account, and a token tells by GetMe whose it is
+            Who::ApiToken(_) => Err(Error::SessionRequired),
             Who::Service(calling) => {
                 if !calling.scopes.contains(Scope::UsersRead) {
                     return Err(Error::ScopeMissing(Scope::UsersRead));

@@ -6,10 +6,11 @@ use crate::app::{App, server_origin};
 use crate::domain::error::Error;
 use crate::domain::id::{MailId, UserId};
 use crate::domain::login::LinkPurpose;
+use crate::domain::name::DisplayName;
 use crate::mail::{Letter, PasswordLink};
 use crate::store::login_links::{self, LoginLink};
 use crate::store::mails::{self, Kind, Mail};
-use crate::store::users;
+use crate::store::{accounts, api_tokens, users};
 
 impl App {
     pub(super) async fn decide_login(&self, mail: &Mail) -> Result<Decision, Error> {
@@ -19,12 +20,32 @@ impl App {
             Kind::AddressChanged => Letter::AddressChanged { at },
             Kind::SuperAdminGranted => Letter::SuperAdminGranted { at },
             Kind::SuperAdminRevoked => Letter::SuperAdminRevoked { at },
+            Kind::ApiTokenCreated => return self.decide_api_token(mail).await,
             Kind::PasswordReset | Kind::SetPassword | Kind::AddressChange => return self.decide_login_link(mail).await,
             Kind::Invitation | Kind::SignUp | Kind::ConfirmationAgain => {
                 return Err(Error::internal("a mail about no login was taken for one"));
             }
         };
         Ok(Decision::Send(told, mail.recipient.clone()))
+    }
+
+    /// Tells of a new personal token, whatever became of it since.
+    async fn decide_api_token(&self, mail: &Mail) -> Result<Decision, Error> {
+        let mut connection = self.store.read().await?;
+        let token = match mail.api_token {
+            Some(id) => api_tokens::by_id(&mut connection, id).await?,
+            None => None,
+        };
+        let Some(token) = token else { return Ok(Decision::Drop("the token is gone")) };
+        let account = accounts::by_id(&mut connection, token.account).await?;
+        let account = account.ok_or_else(|| Error::internal("a token's account isn't in the store"))?;
+        let letter = Letter::ApiTokenCreated {
+            name: DisplayName::parse(&token.name).map_err(Error::internal)?,
+            account: DisplayName::parse(&account.display_name).map_err(Error::internal)?,
+            at: token.created,
+            expires: token.expires,
+        };
+        Ok(Decision::Send(letter, mail.recipient.clone()))
     }
 
     async fn decide_login_link(&self, mail: &Mail) -> Result<Decision, Error> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Changed, Outcome, Update};
 use crate::app::admission::Admitted;
+use crate::app::api_tokens::record_ended;
 use crate::app::{App, UserRef};
 use crate::domain::error::Error;
 use crate::domain::event::Change;
@@ -12,7 +13,7 @@ use crate::domain::id::{AccountId, UserId};
 use crate::domain::policy::{self, Effect, Person, Place, Standing};
 use crate::store::members::{self, Target};
 use crate::store::requests::{Terms, once};
-use crate::store::{Tx, accounts, users};
+use crate::store::{Tx, accounts, api_tokens, users};
 
 impl App {
     /// Makes every update or none; the last-admin rule is judged on the whole.
@@ -77,6 +78,8 @@ impl App {
         members::update_all(tx, &kept).await?;
         members::delete_all(tx, account, &removed).await?;
         tx.record_all(events).await?;
+        let ended = api_tokens::end_in(tx, account, &removed).await?;
+        record_ended(tx, &ended).await?;
         Ok(outcomes)
     }
 }

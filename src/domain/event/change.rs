@@ -3,8 +3,8 @@
 use super::Malformed;
 use super::bytes::{Reader, Writer};
 use super::states::{
-    AccountState, DataState, EmailChangeState, ErasedState, InvitationState, LoginLinkState, LoginState, MailState, MemberState,
-    ServiceState, SessionState, State, UserState,
+    AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, InvitationState, LoginLinkState, LoginState,
+    MailState, MemberState, ServiceState, SessionState, State, UserState,
 };
 use crate::domain::id::AccountId;
 
@@ -94,5 +94,9 @@ changes! {
     53 = LoginLinkMade(LoginLinkState);
     60 = ServiceCreated(ServiceState);
     61 = ServiceRevoked(ServiceState);
+    62 = ServiceExpiring(ServiceState);
     70 = MailRetried(MailState);
+    80 = ApiTokenCreated(ApiTokenState);
+    81 = ApiTokenEnded(ApiTokenState);
+    82 = ApiTokenExpiring(ApiTokenState);
 }

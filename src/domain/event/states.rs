@@ -1,5 +1,6 @@
 //! What things are like after a change, and how each is laid out in the canonical bytes.
 
+mod api_tokens;
 mod logins;
 
 use super::bytes::{Reader, Writer};
@@ -13,6 +14,7 @@ use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
 use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
+pub use api_tokens::ApiTokenState;
 pub use logins::{EmailChangeState, ErasedState, LoginLinkState, LoginState, SessionState, UserState};
 
 /// What a thing is like after a change: laid out in the canonical bytes, always in this order.
@@ -287,7 +289,7 @@ fn read_time(from: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
     from.i64().map(Timestamp::from_micros)
 }
 
-pub(super) fn read_bool(from: &mut Reader<'_>) -> Result<bool, Malformed> {
+fn read_bool(from: &mut Reader<'_>) -> Result<bool, Malformed> {
     match from.u8()? {
         0 => Ok(false),
         1 => Ok(true),

@@ -1,7 +1,7 @@
 //! What an event is about.
 
 use super::{Actor, Change, EmailChangeState};
-use crate::domain::id::{InvitationId, LoginLinkId, MailId, ServiceId, SessionId, UserId};
+use crate::domain::id::{ApiTokenId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, UserId};
 
 /// What an event is about, other than an account or the server itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub enum Subject {
     Session(SessionId),
     LoginLink(LoginLinkId),
     Service(ServiceId),
+    ApiToken(ApiTokenId),
     Mail(MailId),
 }
 
@@ -25,6 +26,7 @@ impl Subject {
             Self::Session(id) => id.as_bytes(),
             Self::LoginLink(id) => id.as_bytes(),
             Self::Service(id) => id.as_bytes(),
+            Self::ApiToken(id) => id.as_bytes(),
             Self::Mail(id) => id.as_bytes(),
         }
     }
@@ -37,6 +39,7 @@ impl Subject {
             .or_else(|| text.parse().map(Self::Session).ok())
             .or_else(|| text.parse().map(Self::LoginLink).ok())
             .or_else(|| text.parse().map(Self::Service).ok())
+            .or_else(|| text.parse().map(Self::ApiToken).ok())
             .or_else(|| text.parse().map(Self::Mail).ok())
     }
 }
@@ -50,6 +53,7 @@ impl std::fmt::Display for Subject {
             Self::Session(id) => id.fmt(f),
             Self::LoginLink(id) => id.fmt(f),
             Self::Service(id) => id.fmt(f),
+            Self::ApiToken(id) => id.fmt(f),
             Self::Mail(id) => id.fmt(f),
         }
     }
@@ -95,14 +99,19 @@ impl Change {
             Self::UserDeleted(state) => Some(Subject::User(state.user)),
             Self::LoginLinkMade(state) => Some(Subject::LoginLink(state.link)),
             Self::SessionStarted(state) | Self::SessionEnded(state) => Some(Subject::Session(state.session)),
-            Self::ServiceCreated(state) | Self::ServiceRevoked(state) => Some(Subject::Service(state.service)),
+            Self::ServiceCreated(state) | Self::ServiceRevoked(state) | Self::ServiceExpiring(state) => {
+                Some(Subject::Service(state.service))
+            }
+            Self::ApiTokenCreated(state) | Self::ApiTokenEnded(state) | Self::ApiTokenExpiring(state) => {
+                Some(Subject::ApiToken(state.api_token))
+            }
             Self::MailRetried(state) => Some(Subject::Mail(state.mail)),
         }
     }
 }
 
 impl Actor {
-    /// Who it is, without the session or the right that they acted by: how the canonical layout begins an actor, and what the store's column
+    /// Who it is, without the session, token or right that they acted by: how the canonical layout begins an actor, and what the store's column
     /// to search by reads out of an event.
     #[must_use]
     pub fn mark(self) -> Vec<u8> {
@@ -110,7 +119,7 @@ impl Actor {
             Self::Server => vec![1],
             Self::Anonymous => vec![2],
             Self::Operator(uid) => [&[3][..], &uid.to_be_bytes()].concat(),
-            Self::User { user, .. } => [&[4][..], user.as_bytes()].concat(),
+            Self::User { user, .. } | Self::ApiToken { user, .. } => [&[4][..], user.as_bytes()].concat(),
             Self::Service(service) => [&[5][..], service.as_bytes()].concat(),
         }
     }
@@ -139,7 +148,7 @@ impl std::fmt::Display for Actor {
             Self::Server => f.write_str("server"),
             Self::Anonymous => f.write_str("anonymous"),
             Self::Operator(uid) => write!(f, "operator:{uid}"),
-            Self::User { user, .. } => user.fmt(f),
+            Self::User { user, .. } | Self::ApiToken { user, .. } => user.fmt(f),
             Self::Service(service) => service.fmt(f),
         }
     }

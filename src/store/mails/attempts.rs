@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::{Mail, Row, State};
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::id::{AddressId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
+use crate::domain::id::{AddressId, ApiTokenId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 use crate::store::Tx;
 
 /// Which mails may be taken.
@@ -32,7 +32,7 @@ pub async fn take_due(tx: &mut Tx, lease: Duration, eligible: Eligible<'_>) -> R
                            and address not in (select unhex(value) from json_each(?4))
                          order by due, id limit 1)
            returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                     address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                     api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
                      due as "due: Timestamp", sent as "sent: Timestamp""#,
         until,
         now,

@@ -62,7 +62,7 @@ async fn members_are_moved_given_roles_and_removed_together_with_what_each_gaine
     );
     for (user, allowed) in [(&bob.id, false), (&cy.id, true), (&dee.id, false)] {
         let permission = Permission::ModifyChecks.into();
-        let check = proto::CheckAccessRequest { account: ACME.to_owned(), user: user.clone(), permission };
+        let check = proto::CheckAccessRequest { account: ACME.to_owned(), user: user.clone(), permission, ..Default::default() };
         assert_eq!(operator.access.check_access(check).await.expect("answered").into_inner().allowed, allowed);
     }
     for (member, event) in answer.members.iter().zip(&events).take(2) {

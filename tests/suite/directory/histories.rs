@@ -79,7 +79,7 @@ impl Actor<'_> {
 
     async fn acts(&mut self, steps: usize) {
         for step in 0..steps {
-            let (what, done) = match self.dice.throw(14) {
+            let (what, done) = match self.dice.throw(15) {
                 0 => ("account", self.changes_an_account().await),
                 1..=3 => ("invite", self.invites().await),
                 4..=6 => ("answer", self.answers().await),
@@ -87,6 +87,7 @@ impl Actor<'_> {
                 8 | 9 => ("change", self.changes_a_member().await),
                 10 => ("session", self.signs_in_or_out().await),
                 11 | 12 => ("login", self.changes_a_login().await),
+                13 => ("token", self.makes_or_revokes_a_token().await),
                 _ => ("operate", self.operates(step).await),
             };
             if done.is_ok() {
@@ -184,6 +185,20 @@ impl Actor<'_> {
         people.retain(|other| other.id != person.id);
         people.push(person);
         Ok(())
+    }
+
+    async fn makes_or_revokes_a_token(&mut self) -> Result<(), Status> {
+        let mut person = self.somebody().await.identity;
+        if self.dice.throw(4) == 0 {
+            let listed = person.list_api_tokens(proto::ListApiTokensRequest::default()).await?.into_inner().api_tokens;
+            let api_token = self.dice.one_of(&listed).unwrap_or_default().id;
+            return person.revoke_api_token(proto::RevokeApiTokenRequest { api_token, ..Default::default() }).await.map(drop);
+        }
+        let cap = proto::ApiTokenCap { privilege: self.dice.privilege(), roles: self.dice.roles() };
+        let cap = (self.dice.throw(2) == 0).then_some(cap);
+        let (account, name) = (self.dice.account(), "random".to_owned());
+        let request = proto::CreateApiTokenRequest { account, name, cap, ..Default::default() };
+        person.create_api_token(request).await.map(drop)
     }
 
     async fn changes_a_login(&mut self) -> Result<(), Status> {
@@ -314,7 +329,7 @@ async fn history(seed: u64) {
         }
     }
     println!("seed {seed}: {} events, {:?}", site.app().view().seq(), world.borrow().done);
-    assert_eq!(world.borrow().done.len(), 8, "seed {seed}: everything was done");
+    assert_eq!(world.borrow().done.len(), 9, "seed {seed}: everything was done");
 }
 
 /// `SEED` runs one history again.

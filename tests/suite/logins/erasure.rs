@@ -47,6 +47,7 @@ async fn lived(site: &Site) -> String {
     nobody.confirm(&link, PASSWORD).await.expect("confirmed");
     as_zoe.change_email("Zebulon.Never@acme.test", PASSWORD).await.expect("a link is on its way");
     nobody.request_reset("zebulon.present@acme.test").await;
+    site.api_token_named(&zoe, ACME, "Zebulon’s Quixotina backup").await;
     site.account("other").await;
     site.invited("other", "zebulon.present@acme.test", Privilege::Normal, &[]).await;
     site.mails_settled().await;
@@ -87,8 +88,12 @@ async fn a_deleted_person_is_nobody_any_more_and_their_address_begins_anew() {
         let refused = operator.delete(&id, false).await.expect_err("gone");
         assert_eq!((reason(&refused), metadata(&refused, "user")), ("USER_NOT_FOUND".to_owned(), id.clone()));
         assert_eq!(reason(&operator.member(&id).await.expect_err("no member")), "MEMBER_NOT_FOUND");
-        let check =
-            proto::CheckAccessRequest { account: ACME.to_owned(), user: id.clone(), permission: proto::Permission::View.into() };
+        let check = proto::CheckAccessRequest {
+            account: ACME.to_owned(),
+            user: id.clone(),
+            permission: proto::Permission::View.into(),
+            ..Default::default()
+        };
         let checked = operator.access.check_access(check).await.expect("answered").into_inner();
         assert_eq!(checked.reason(), proto::AccessReason::UnknownUser);
         assert_eq!(operator.invitation(&open.id).await.held_reason(), proto::HeldReason::GrantorLacksManageUsers);

@@ -81,6 +81,7 @@ async fn a_deactivated_login_opens_nothing_and_reactivating_it_revives_no_sessio
         account: ACME.to_owned(),
         user: user.to_owned(),
         permission: Permission::View.into(),
+        ..Default::default()
     };
     let checked = operator.access.check_access(check(&bob.id)).await.expect("answered").into_inner();
     assert_eq!(checked.reason(), AccessReason::Deactivated);

@@ -55,7 +55,10 @@ pub(super) struct Group {
 pub(super) async fn cast(stage: &Stage) -> (Vec<Kind>, Vec<Group>) {
     let mut kinds = doors(stage).await;
     kinds.extend(services(stage).await);
+    let (tokens, expired) = api_tokens(stage).await;
+    kinds.extend(tokens);
     kinds.extend(people(stage).await);
+    kinds.push(expired);
     let groups = vec![
         Group {
             title: "Doors, and credentials that don't count",
@@ -68,6 +71,10 @@ pub(super) async fn cast(stage: &Stage) -> (Vec<Kind>, Vec<Group>) {
         Group {
             title: "Services, by token",
             kinds: vec!["svc", "svc-watch", "svc-acme", "svc-other", "as-admin", "as-stranger"],
+        },
+        Group {
+            title: "Personal tokens",
+            kinds: vec!["pat", "pat-capped", "pat-other", "pat-super", "pat+act-as", "pat-expired", "pat-revoked"],
         },
     ];
     (kinds, groups)
@@ -137,6 +144,41 @@ async fn services(stage: &Stage) -> Vec<Kind> {
             acting(&stage.stranger),
         ),
     ]
+}
+
+/// Holders of personal tokens, and one whose token has expired by the time that the last calls are made.
+async fn api_tokens(stage: &Stage) -> (Vec<Kind>, Kind) {
+    let site = &stage.site;
+    let owner = site.member("acme", "pia@acme.test", Privilege::Admin, &[]).await;
+    site.join("other", &owner, Privilege::Admin, &[]).await;
+    let marked = site.member("acme", "sam@site.test", Privilege::Normal, &[]).await;
+    let request = proto::SetSuperAdminRequest { user: marked.id.clone(), super_admin: true, ..Default::default() };
+    stage.operator.clone().operations.set_super_admin(request).await.expect("the operator may");
+    let cap = proto::ApiTokenCap { privilege: Privilege::ReadOnly.into(), roles: Vec::new() };
+    let whole = site.api_token(&owner, "acme", None).await;
+    let (capped, other) = (site.api_token(&owner, "acme", Some(cap)).await, site.api_token(&owner, "other", None).await);
+    let of_marked = site.api_token(&marked, "acme", None).await;
+    let mut as_owner = site.bearer(&owner.token).await;
+    let hour = site.clock.now().plus(Duration::from_hours(1)).as_micros() / 1_000_000;
+    let expire_time = Some(prost_types::Timestamp { seconds: hour, nanos: 0 });
+    let (account, name) = ("acme".to_owned(), "short-lived".to_owned());
+    let request = proto::CreateApiTokenRequest { account, name, expire_time, ..Default::default() };
+    let short = as_owner.identity.create_api_token(request.clone()).await.expect("a member may").into_inner().token;
+    let gone = as_owner.identity.create_api_token(request).await.expect("a member may").into_inner();
+    let api_token = gone.api_token.expect("what was made").id;
+    let request = proto::RevokeApiTokenRequest { api_token, ..Default::default() };
+    as_owner.identity.revoke_api_token(request).await.expect("it is theirs");
+    let kind = async |key, about, token: &str| Kind::new(key, about, site.tcp_channel().await, Identified::by(token));
+    let acting = Identified::by(&whole).with("x-act-as", &stage.member.id);
+    let kinds = vec![
+        kind("pat", "an Admin's for acme", &whole).await,
+        kind("pat-capped", "the same Admin's for acme, with the cap Read-Only", &capped).await,
+        kind("pat-other", "the same Admin's for another account that they are an Admin of", &other).await,
+        kind("pat-super", "a super-admin's for acme, who is a Normal member there", &of_marked).await,
+        Kind::new("pat+act-as", "the first one with `x-act-as`", site.tcp_channel().await, acting),
+        kind("pat-revoked", "the Admin's for acme, revoked", &gone.token).await,
+    ];
+    (kinds, kind("pat-expired", "the Admin's for acme, expired", &short).await)
 }
 
 async fn people(stage: &Stage) -> Vec<Kind> {

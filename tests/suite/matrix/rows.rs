@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 70] = [
+pub(super) const ROWS: [(&str, &str); 80] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -46,6 +46,8 @@ pub(super) const ROWS: [(&str, &str); 70] = [
     ("CheckAccess", "of another member"),
     ("CheckAccess", "of nobody with a login"),
     ("CheckAccess", "where there is no account"),
+    ("CheckAccess", "of a token"),
+    ("CheckAccess", "of a token that is none"),
     ("ListPermissions", "of the caller"),
     ("ListPermissions", "of another member"),
     ("GetAccessModel", ""),
@@ -67,6 +69,14 @@ pub(super) const ROWS: [(&str, &str); 70] = [
     ("IgnoreInvitation", "of somebody else"),
     ("LeaveAccount", ""),
     ("LeaveAccount", "that isn't there"),
+    ("CreateApiToken", ""),
+    ("CreateApiToken", "where there is no account"),
+    ("ListApiTokens", ""),
+    ("RevokeApiToken", ""),
+    ("RevokeApiToken", "of somebody else"),
+    ("ListSessions", ""),
+    ("RevokeSession", ""),
+    ("RevokeSession", "of somebody else"),
     ("GetServerInfo", ""),
     ("CreateService", ""),
     ("ListServices", ""),
@@ -99,6 +109,9 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
         "SignUp" | "ConfirmEmail" | "ResendConfirmation" | "SignIn" | "PreviewInvitation" => of_anyone(stage, row),
         "RequestPasswordReset" | "ResetPassword" | "UpdateMe" | "ChangePassword" | "ChangeEmail" => of_logins(stage, row).await,
         "AcceptInvitation" | "IgnoreInvitation" | "LeaveAccount" => of_answers(stage, caller, row).await,
+        "CreateApiToken" | "ListApiTokens" | "RevokeApiToken" | "ListSessions" | "RevokeSession" => {
+            of_credentials(stage, caller, row).await
+        }
         // requests without fields
         "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" => Vec::new(),
         _ => of_operations(stage, row).await,
@@ -245,10 +258,19 @@ fn of_access(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
         "of nobody with a login" => "none@acme.test".to_owned(),
         _ => stage.member.email.clone(),
     };
+    let permission = Permission::ModifyGraphs.into();
+    let token = match row.1 {
+        "of a token" => stage.api_token.clone(),
+        "of a token that is none" => stage.api_token.replace("pat_", "pat_A"),
+        _ => String::new(),
+    };
+    if !token.is_empty() {
+        return proto::CheckAccessRequest { account, token, permission, ..Default::default() }.encode_to_vec();
+    }
     if row.0 == "ListPermissions" {
         return proto::ListPermissionsRequest { account, user }.encode_to_vec();
     }
-    proto::CheckAccessRequest { account, user, permission: Permission::ModifyGraphs.into() }.encode_to_vec()
+    proto::CheckAccessRequest { account, user, permission, ..Default::default() }.encode_to_vec()
 }
 
 fn of_anyone(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
@@ -284,6 +306,37 @@ async fn of_answers(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> 
         ((_, ""), None) => proto::LeaveAccountRequest { account: acme(), ..Default::default() }.encode_to_vec(),
         _ => proto::LeaveAccountRequest { account: stage.fresh(), ..Default::default() }.encode_to_vec(),
     }
+}
+
+async fn of_credentials(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<u8> {
+    // somebody has to be meant by callers who are no person
+    let own = caller.person.as_ref().unwrap_or(&stage.member);
+    let meant = if row.1 == "of somebody else" { stage.stranger_to(caller) } else { own };
+    match row {
+        ("CreateApiToken", "") => api_token(acme(), stage.fresh()).encode_to_vec(),
+        ("CreateApiToken", _) => api_token(stage.fresh(), stage.fresh()).encode_to_vec(),
+        ("ListApiTokens", _) => proto::ListApiTokensRequest::default().encode_to_vec(),
+        ("ListSessions", _) => proto::ListSessionsRequest::default().encode_to_vec(),
+        ("RevokeApiToken", _) => {
+            let request = api_token(stage.account_of(meant).await, stage.fresh());
+            let session = stage.site.sign_in(&meant.email).await;
+            let made = stage.site.bearer(&session.token).await.identity.create_api_token(request).await.expect("a member may");
+            let api_token = made.into_inner().api_token.expect("what was made").id;
+            proto::RevokeApiTokenRequest { api_token, ..Default::default() }.encode_to_vec()
+        }
+        _ => {
+            let begun = stage.site.sign_in(&meant.email).await;
+            let listed =
+                stage.site.bearer(&begun.token).await.identity.list_sessions(proto::ListSessionsRequest::default()).await;
+            let sessions = listed.expect("a person may").into_inner().sessions;
+            let session = sessions.into_iter().find(|session| session.current).expect("the one that asks").id;
+            proto::RevokeSessionRequest { session }.encode_to_vec()
+        }
+    }
+}
+
+fn api_token(account: String, name: String) -> proto::CreateApiTokenRequest {
+    proto::CreateApiTokenRequest { account, name, ..Default::default() }
 }
 
 async fn of_operations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {

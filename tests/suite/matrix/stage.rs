@@ -22,6 +22,8 @@ pub(super) struct Stage {
     pub(super) member: Person,
     /// Somebody with a login who is no member of acme.
     pub(super) stranger: Person,
+    /// A personal token of the Admin's, for acme.
+    pub(super) api_token: String,
     /// A pending invitation to acme.
     pub(super) invitation: String,
     /// The token of its mail.
@@ -45,6 +47,7 @@ impl Stage {
         let admin = site.member("acme", "ann@acme.test", Privilege::Admin, &[]).await;
         let member = site.member("acme", "tom@acme.test", Privilege::Normal, &[]).await;
         let stranger = site.person("eve@evil.test").await;
+        let api_token = site.api_token(&admin, "acme", None).await;
         let (invitation, invitation_token) = site.invited("acme", "ivy@acme.test", Privilege::Normal, &[]).await;
         let (elsewhere, _) = site.invited("other", "ivy@acme.test", Privilege::Normal, &[]).await;
         let request = proto::SignUpRequest {
@@ -61,6 +64,7 @@ impl Stage {
             admin,
             member,
             stranger,
+            api_token,
             invitation: invitation.id,
             invitation_token,
             invitation_elsewhere: elsewhere.id,
@@ -99,7 +103,8 @@ impl Stage {
     pub(super) async fn account_of(&self, person: &Person) -> String {
         let (account, invitation) = self.invitation_of(person).await;
         let request = proto::AcceptInvitationRequest { invitation, ..Default::default() };
-        self.site.bearer(&person.token).await.identity.accept_invitation(request).await.expect("it is theirs");
+        let session = self.site.sign_in(&person.email).await;
+        self.site.bearer(&session.token).await.identity.accept_invitation(request).await.expect("it is theirs");
         account
     }
 

@@ -22,7 +22,8 @@ async fn removing_somebody_ends_their_access_with_the_answer_and_touches_nothing
     let lost = [Permission::View, Permission::RespondToAlerts, Permission::ModifyAlertRules];
     assert_eq!(effect(&removed.effects), (vec![], lost.to_vec()));
     assert_eq!(reason(&as_bob.member(&bob.id).await.expect_err("refused")), "ACCESS_DENIED");
-    let request = proto::CheckAccessRequest { account: ACME.to_owned(), user: bob.id.clone(), permission: 1 };
+    let request =
+        proto::CheckAccessRequest { account: ACME.to_owned(), user: bob.id.clone(), permission: 1, ..Default::default() };
     let check = operator.access.check_access(request).await.expect("answered").into_inner();
     assert_eq!((check.allowed, check.reason()), (false, AccessReason::NotAMember));
 
