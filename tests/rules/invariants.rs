@@ -3,7 +3,8 @@
 use user_management::domain::edition::Edition;
 use user_management::domain::permission::{Permission, PermissionSet};
 use user_management::domain::policy::{
-    Effect, Grant, Person, Place, Standing, all_permissions, decide, granted_via, super_admin_permissions, would_grant,
+    Effect, Grant, Person, Place, Reason, Standing, all_permissions, decide, decide_within, granted_via, super_admin_permissions,
+    within, would_grant,
 };
 use user_management::domain::privilege::Privilege;
 use user_management::domain::role::{Role, RoleSet};
@@ -42,6 +43,27 @@ fn an_allowed_permission_is_granted_by_something_and_a_denied_one_by_nothing() {
         }
     }
     assert!(granted_via(Edition::Inside, Person::Unknown, Permission::View).is_empty());
+}
+
+#[test]
+fn a_personal_token_gives_what_its_owner_and_its_cap_both_open_and_says_which_of_them_does_not() {
+    for (edition, cap) in words::rows() {
+        for person in users() {
+            for place in [Place::Open, Place::Closed, Place::Unknown] {
+                let owners = all_permissions(edition, person, place).unwrap_or_default();
+                assert_eq!(within(edition, None, owners), owners, "without a cap it is all of it");
+                assert_eq!(within(edition, Some(cap), owners), owners.intersection(cap.permissions(edition)));
+                for permission in Permission::ALL {
+                    let decided = decide(edition, person, place, permission);
+                    assert_eq!(decide_within(edition, None, person, place, permission), decided);
+                    let expected = decided.and_then(|()| {
+                        if cap.permissions(edition).contains(permission) { Ok(()) } else { Err(Reason::TokenCapped) }
+                    });
+                    assert_eq!(decide_within(edition, Some(cap), person, place, permission), expected);
+                }
+            }
+        }
+    }
 }
 
 #[test]
