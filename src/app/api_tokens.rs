@@ -61,9 +61,7 @@ impl App {
 
     /// Makes a token for a member, and tells them by mail.
     pub async fn create_api_token(&self, person: InPerson, new: NewApiToken, terms: Terms) -> Result<Made, Error> {
-        if let Some(cap) = new.cap {
-            self.check_roles(cap.roles)?;
-        }
+        let roles = new.cap.map_or(Ok(()), |cap| self.check_roles(cap.roles));
         let token = Bearer::Personal.token(store::random()?);
         let digest = TokenDigest::of(token.expose_secret());
         let rehearsed = terms.validate_only;
@@ -71,7 +69,11 @@ impl App {
             .store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
-                let made = once(tx, &terms, async |tx| make(tx, &person, &new, digest).await).await?;
+                let work = async |tx: &mut Tx| {
+                    roles?;
+                    make(tx, &person, &new, digest).await
+                };
+                let made = once(tx, &terms, work).await?;
                 Ok((load(tx, made.outcome).await?, made.replayed))
             })
             .await?;

@@ -9,10 +9,10 @@ use crate::acme::ACME;
 use crate::client::violations;
 use crate::site::{BEGINNING, Site};
 
-fn at(moment: user_management::domain::clock::Timestamp) -> Option<prost_types::Timestamp> {
+fn at(moment: user_management::domain::clock::Timestamp) -> prost_types::Timestamp {
     let micros = moment.as_micros();
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1000).expect("less than a second");
-    Some(prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos })
+    prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
 }
 
 #[tokio::test]
@@ -22,11 +22,11 @@ async fn a_token_counts_for_ninety_days_or_as_long_as_was_asked_for_up_to_a_year
     let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
     let mut as_ann = site.bearer(&ann.token).await;
     let plain = as_ann.create_api_token(asked(ACME)).await.expect("made");
-    assert_eq!(plain.api_token.expect("what was made").expire_time, at(BEGINNING.plus(90 * DAY)));
+    assert_eq!(plain.api_token.expect("what was made").expire_time, Some(at(BEGINNING.plus(90 * DAY))));
     let until = |expire_time| proto::CreateApiTokenRequest { expire_time, ..asked(ACME) };
-    let longest = as_ann.create_api_token(until(at(BEGINNING.plus(365 * DAY)))).await.expect("made").token;
+    let longest = as_ann.create_api_token(until(Some(at(BEGINNING.plus(365 * DAY))))).await.expect("made").token;
     for wrong in [BEGINNING, BEGINNING.minus(MOMENT), BEGINNING.plus(365 * DAY).plus(MOMENT)] {
-        let refused = as_ann.create_api_token(until(at(wrong))).await.expect_err("refused");
+        let refused = as_ann.create_api_token(until(Some(at(wrong)))).await.expect_err("refused");
         assert_eq!(violations(&refused), ["expire_time"]);
     }
     site.clock.advance((90 * DAY).saturating_sub(MOMENT));
@@ -68,7 +68,7 @@ async fn the_last_use_of_a_token_is_shown_at_once_and_survives_a_restart() {
     assert_eq!(as_ann.api_tokens().await[0].last_used_time, None);
     site.clock.advance(Duration::from_mins(1));
     site.bearer(&token).await.me().await.expect("it counts");
-    let used = at(BEGINNING.plus(Duration::from_mins(1)));
+    let used = Some(at(BEGINNING.plus(Duration::from_mins(1))));
     assert_eq!(as_ann.api_tokens().await[0].last_used_time, used);
     let copy = site.after_a_crash().await;
     assert_eq!(copy.bearer(&ann.token).await.api_tokens().await[0].last_used_time, None, "it wasn't written down yet");
@@ -78,7 +78,7 @@ async fn the_last_use_of_a_token_is_shown_at_once_and_survives_a_restart() {
     site.clock.advance(Duration::from_mins(1));
     assert!(site.holds(&token, ACME).await, "a check by a tool is a use too");
     site.restart(None).await;
-    let used = at(BEGINNING.plus(Duration::from_mins(2)));
+    let used = Some(at(BEGINNING.plus(Duration::from_mins(2))));
     assert_eq!(site.bearer(&ann.token).await.api_tokens().await[0].last_used_time, used, "stopping writes it down");
 }
 
@@ -99,7 +99,7 @@ async fn that_a_token_expires_soon_is_told_once_restart_or_not() {
         ..Default::default()
     };
     let mut operator = site.operator().await;
-    let dated = service("dated", at(BEGINNING.plus(90 * DAY)));
+    let dated = service("dated", Some(at(BEGINNING.plus(90 * DAY))));
     let dated = operator.operations.create_service(dated).await.expect("made").into_inner().service.expect("a service");
     operator.operations.create_service(service("undated", None)).await.expect("made");
     site.clock.advance((76 * DAY).saturating_sub(MOMENT));

@@ -27,7 +27,7 @@ async fn a_new_token_is_shown_once_and_told_to_its_owner_by_mail() {
     assert_eq!((shown.name.as_str(), shown.account.as_str(), shown.revoked), ("Nightly backup", ACME, false));
     assert_eq!(shown.cap, Some(cap(Privilege::ReadOnly, &[Role::Data])));
     assert_eq!(Bearer::of(&made.token), Some(Bearer::Personal), "prefix and checksum tell a leaked one from chance");
-    assert_eq!(as_ann.api_tokens().await, [shown.clone()]);
+    assert_eq!(as_ann.api_tokens().await, std::slice::from_ref(&shown));
     site.mails_settled().await;
     let mails = site.mails_to(&ann.email);
     let mail = mails.iter().filter(|mail| mail.contains("Subject: A personal token for acme was made")).collect::<Vec<_>>();
@@ -51,7 +51,8 @@ async fn a_retry_makes_no_second_token_and_shows_no_secret_again() {
     let mut site = Site::start().await;
     site.account(ACME).await;
     let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
-    let request = proto::CreateApiTokenRequest { request_id: ID.to_owned(), ..asked(ACME) };
+    let cap = Some(cap(Privilege::Normal, &[Role::Data]));
+    let request = proto::CreateApiTokenRequest { request_id: ID.to_owned(), cap, ..asked(ACME) };
     let first = site.bearer(&ann.token).await.create_api_token(request.clone()).await.expect("made");
     assert!(first.token.starts_with("pat_") && !first.secret_already_shown);
     let seq = site.app().view().seq();
@@ -61,6 +62,10 @@ async fn a_retry_makes_no_second_token_and_shows_no_secret_again() {
         assert_eq!(site.app().view().seq(), seq);
         site.restart(None).await;
     }
+    site.restart(Some("edition = \"saas\"\nsignup = \"open\"")).await;
+    let again =
+        site.bearer(&ann.token).await.create_api_token(request.clone()).await.expect("the roles are off now, and weren't");
+    assert_eq!((again.secret_already_shown, &again.api_token), (true, &first.api_token));
     let other = proto::CreateApiTokenRequest { name: "other".to_owned(), ..request };
     let refused = site.bearer(&ann.token).await.create_api_token(other).await.expect_err("other content");
     assert_eq!(reason(&refused), "REQUEST_ID_REUSED");
