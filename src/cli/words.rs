@@ -77,7 +77,11 @@ typed! {
         LoginLinkMade,
         ServiceCreated,
         ServiceRevoked,
+        ServiceExpiring,
         MailRetried,
+        ApiTokenCreated,
+        ApiTokenEnded,
+        ApiTokenExpiring,
     }
 }
 
