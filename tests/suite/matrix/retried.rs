@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost_reflect::{DynamicMessage, Kind as FieldKind, MethodDescriptor, Value};
 use serde_json::Value as Json;
 use sqlx::AssertSqlSafe;
-use user_management::proto;
+use user_management::proto::{self, Privilege};
 
 use super::call;
 use super::kinds::Kind;
 use super::rows::{self, ROWS};
 use super::stage::Stage;
+use crate::acme::ACME;
 use crate::client::{Identified, reason, violations};
 use crate::site::{Person, Site};
 
@@ -36,8 +37,8 @@ impl Callers {
     async fn meet(stage: &Stage) -> Self {
         let (mark, bob, zoe) = (
             stage.site.person("sue@site.test").await,
-            stage.site.person("bob@site.test").await,
-            stage.site.person("zoe@site.test").await,
+            stage.site.member(ACME, "bob@site.test", Privilege::Normal, &[]).await,
+            stage.site.member(ACME, "zoe@site.test", Privilege::Normal, &[]).await,
         );
         let request = proto::SetSuperAdminRequest { user: mark.id.clone(), super_admin: true, ..Default::default() };
         stage.operator.clone().operations.set_super_admin(request).await.expect("the operator may");
@@ -122,7 +123,7 @@ impl Case {
 
     /// Whether the first answer shows a secret.
     fn has_secret(&self) -> bool {
-        self.return_link || self.method.name() == "CreateService"
+        self.return_link || matches!(self.method.name(), "CreateService" | "CreateApiToken")
     }
 }
 
