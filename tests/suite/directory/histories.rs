@@ -196,7 +196,9 @@ impl Actor<'_> {
         }
         let cap = proto::ApiTokenCap { privilege: self.dice.privilege(), roles: self.dice.roles() };
         let cap = (self.dice.throw(2) == 0).then_some(cap);
-        let (account, name) = (self.dice.account(), "random".to_owned());
+        let memberships = person.get_me(proto::GetMeRequest {}).await?.into_inner().memberships;
+        let own = self.dice.one_of(&memberships).map(|membership| membership.account);
+        let (account, name) = (own.unwrap_or_else(|| self.dice.account()), "random".to_owned());
         let request = proto::CreateApiTokenRequest { account, name, cap, ..Default::default() };
         person.create_api_token(request).await.map(drop)
     }
