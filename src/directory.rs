@@ -6,10 +6,10 @@
 
 mod api_tokens;
 mod load;
+mod sessions;
+mod used;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
@@ -17,16 +17,15 @@ use imbl::OrdMap;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::email::Email;
-use crate::domain::event::{Change, Event, MemberState, ServiceState, SessionState, UserState};
+use crate::domain::event::{Change, Event, MemberState, ServiceState, UserState};
 use crate::domain::id::{AccountId, Epoch, ServiceId, SessionId, UserId};
 use crate::domain::permission::Permission;
 use crate::domain::policy::{self, Person, Place, Standing};
 use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
 pub use api_tokens::ApiToken;
-
-/// How far a clock may be set back without ending the sessions that were begun before; a larger step takes signing in again.
-const SKEW: Duration = Duration::from_mins(1);
+pub use sessions::Session;
+use used::Used;
 
 /// An account, as checks need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,88 +45,6 @@ pub struct User {
     pub active: bool,
     /// Whether they are judged as an Admin everywhere.
     pub super_admin: bool,
-}
-
-/// A session, as authentication needs it.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Which.
-    pub id: SessionId,
-    /// Whose.
-    pub user: UserId,
-    /// When the password was typed.
-    pub authenticated: Timestamp,
-    /// When it ends at the latest.
-    pub expires: Timestamp,
-    used: Arc<Used>,
-}
-
-/// When a session or personal token was last used, here and as written down.
-#[derive(Debug)]
-struct Used {
-    last: AtomicI64,
-    written: AtomicI64,
-}
-
-impl Used {
-    /// Last used at a moment, which is written down already.
-    fn at(moment: Timestamp) -> Arc<Self> {
-        let micros = moment.as_micros();
-        Arc::new(Self { last: AtomicI64::new(micros), written: AtomicI64::new(micros) })
-    }
-
-    fn last(&self) -> Timestamp {
-        Timestamp::from_micros(self.last.load(Ordering::Relaxed))
-    }
-
-    fn touch(&self, now: Timestamp) {
-        self.last.fetch_max(now.as_micros(), Ordering::Relaxed);
-    }
-
-    fn written(&self, at: Timestamp) {
-        self.written.fetch_max(at.as_micros(), Ordering::Relaxed);
-    }
-
-    /// When it was last used, if that is later than what was written down.
-    fn unwritten(&self) -> Option<Timestamp> {
-        let last = self.last.load(Ordering::Relaxed);
-        (last > self.written.load(Ordering::Relaxed)).then_some(Timestamp::from_micros(last))
-    }
-}
-
-impl Session {
-    fn new(state: SessionState, last_used: Timestamp) -> Self {
-        Self {
-            id: state.session,
-            user: state.user,
-            authenticated: state.authenticated,
-            expires: state.expires,
-            used: Used::at(last_used),
-        }
-    }
-
-    /// Whether it counts at a moment of the clock, where sessions end that are idle for so long.
-    #[must_use]
-    pub fn counts(&self, now: Timestamp, idle: Duration) -> bool {
-        let from_ahead = self.authenticated > now.plus(SKEW);
-        !from_ahead && now < self.expires && now < self.last_used().plus(idle)
-    }
-
-    /// When it was last used.
-    #[must_use]
-    pub fn last_used(&self) -> Timestamp {
-        self.used.last()
-    }
-
-    /// Notes that its use up to a moment was written down.
-    pub fn written(&self, at: Timestamp) {
-        self.used.written(at);
-    }
-
-    /// Notes that it is used now.
-    pub fn touch(&self, now: Timestamp) {
-        self.used.touch(now);
-    }
 }
 
 /// A service, as authentication needs it.
@@ -227,23 +144,10 @@ impl View {
         self.members.get(&(account, user)).copied()
     }
 
-    /// The session of a token, ended by time or not.
-    #[must_use]
-    pub fn session(&self, token: &TokenDigest) -> Option<&Session> {
-        self.sessions.get(token)
-    }
-
     /// A service that isn't revoked.
     #[must_use]
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(&id)
-    }
-
-    /// A user's sessions after an id, ended by time or not, in the order in which they were begun.
-    pub fn sessions_of(&self, user: UserId, after: SessionId) -> impl Iterator<Item = &Session> {
-        let last = SessionId::from_bytes([0xff; 16]);
-        let tokens = self.sessions_of.range((user, after)..=(user, last)).filter(move |((_, id), _)| *id > after);
-        tokens.filter_map(|(_, token)| self.sessions.get(token))
     }
 
     /// The service of a token.
@@ -364,22 +268,6 @@ impl View {
         self.users.insert(state.user, User { folded, active: state.active, super_admin: state.super_admin });
     }
 
-    fn insert_session(&mut self, state: SessionState, last_used: Timestamp) {
-        self.sessions.insert(state.token, Session::new(state, last_used));
-        self.sessions_of.insert((state.user, state.session), state.token);
-    }
-
-    /// Ends a user's sessions but one.
-    fn end_sessions(&mut self, user: UserId, kept: Option<SessionId>) {
-        let (first, last) = (SessionId::from_bytes([0; 16]), SessionId::from_bytes([0xff; 16]));
-        let all = self.sessions_of.range((user, first)..=(user, last));
-        let ended: Vec<_> = all.filter(|((_, session), _)| Some(*session) != kept).map(|(key, token)| (*key, *token)).collect();
-        for (key, token) in ended {
-            self.sessions_of.remove(&key);
-            self.sessions.remove(&token);
-        }
-    }
-
     fn insert_service(&mut self, state: &ServiceState) {
         let id = state.service;
         self.services.insert(id, Service { id, scopes: state.scopes, account: state.account, expires: state.expires });
@@ -446,29 +334,6 @@ impl Directory {
         let mut next = View::clone(&self.present.load());
         for event in events {
             next.apply(event);
-        }
-        self.present.store(Arc::new(next));
-    }
-
-    /// The sessions that were used since that was last written down, with when.
-    #[must_use]
-    pub fn used(&self) -> Vec<(Session, Timestamp)> {
-        let view = self.snapshot();
-        view.sessions.values().filter_map(|session| Some((session.clone(), session.used.unwritten()?))).collect()
-    }
-
-    /// Forgets sessions that ended by time, which no event says. Only the writer's thread may call it.
-    pub fn forget_sessions(&self, expired: impl Fn(&Session) -> bool) {
-        let present = self.present.load();
-        let gone = present.sessions.iter().filter(|(_, session)| expired(session));
-        let gone: Vec<_> = gone.map(|(token, session)| (*token, (session.user, session.id))).collect();
-        if gone.is_empty() {
-            return;
-        }
-        let mut next = View::clone(&present);
-        for (token, key) in &gone {
-            next.sessions.remove(token);
-            next.sessions_of.remove(key);
         }
         self.present.store(Arc::new(next));
     }

@@ -1,4 +1,5 @@
-//! What is done by the clock: writing down when sessions and tokens were used, telling what expires soon, and forgetting what nobody can use any more.
+//! What is done by the clock: writing down when sessions and tokens were used, telling what expires soon, and forgetting what nobody can
+//! use any more.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -98,7 +98,8 @@ impl App {
             .await
     }
 
-    /// Deletes a person: memberships, sessions, personal tokens and links end, and address and name are erased from everything that the service keeps.
+    /// Deletes a person: memberships, sessions, personal tokens and links end, and address and name are erased from everything that the
+    /// service keeps.
     pub async fn delete_user(
         &self,
         operator: Operator,
