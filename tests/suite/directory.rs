@@ -6,11 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::task::JoinSet;
+use user_management::directory::Directory;
 use user_management::proto::{self, AccessReason, Permission, Privilege, Role};
+use user_management::store::server;
 
 use crate::client::Client;
 use crate::site::{Person, Site};
 use crate::writes::bare::hold;
+
+impl Site {
+    /// The directory is what would be loaded from the file now.
+    pub(crate) async fn directory_is_the_database(&self, when: &str) {
+        let mut connection = self.app().store().read().await.expect("a reader");
+        let recorded = server::recorded(&mut connection).await.expect("read").expect("there");
+        let loaded = Directory::load(&mut connection, recorded).await.expect("loaded");
+        let view = self.app().view();
+        assert!(view.same_answers(&loaded.snapshot()), "{when}: the directory and the file differ at event {}", view.seq());
+    }
+}
 
 fn check(user: &str, permission: Permission) -> proto::CheckAccessRequest {
     proto::CheckAccessRequest {

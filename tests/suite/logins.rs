@@ -5,6 +5,7 @@ mod costs;
 mod ending;
 mod erasure;
 mod erasure_in_flight;
+pub(crate) mod happens;
 mod operators;
 mod passwords;
 

@@ -1,30 +1,23 @@
 //! What ends a token: at once, for good, and after a restart too.
 
-use user_management::directory::Directory;
 use user_management::proto::{self, EventKind, Privilege};
-use user_management::store::server;
 
 use super::asked;
 use crate::acme::ACME;
-use crate::logins::OTHER;
-use crate::site::{PASSWORD, Person, Site};
+use crate::logins::happens::{self, Happens as Login, mark};
+use crate::site::{Person, Site};
 
 /// What happens to Ann, who has a token for acme and one for other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum Happens {
-    PasswordChanged,
-    PasswordReset,
-    AddressChanged,
-    SessionsRevoked,
+    /// To her login.
+    Login(Login),
     SignedOut,
-    SuperAdminRevoked,
-    Renamed,
     Moved,
     Removed,
     RemovedAmongMany,
     Left,
     RemovedAndBack,
-    DeactivatedForAWhile,
     Deleted,
     Revoked,
 }
@@ -33,32 +26,11 @@ async fn happen(site: &Site, what: Happens, ann: &Person) {
     let (mut operator, mut person) = (site.operator().await, site.bearer(&ann.token).await);
     let user = ann.id.clone();
     match what {
-        Happens::PasswordChanged => person.change_password(PASSWORD, OTHER).await.expect("changed"),
-        Happens::PasswordReset => {
-            let request = proto::SendPasswordResetRequest { user, return_link: true, ..Default::default() };
-            let made = operator.users.send_password_reset(request).await.expect("the operator may").into_inner();
-            site.nobody().await.reset(&made.link.expect("a link").token, OTHER).await.expect("reset");
-        }
-        Happens::AddressChanged => {
-            person.change_email("ann@new.test", PASSWORD).await.expect("a link is on its way");
-            let token = site.mailed_token("ann@new.test").await;
-            site.nobody().await.confirm(&token, PASSWORD).await.expect("confirmed");
-        }
-        Happens::SessionsRevoked => {
-            let request = proto::RevokeSessionsRequest { user, ..Default::default() };
-            operator.users.revoke_sessions(request).await.expect("the operator may");
+        Happens::Login(what) => {
+            mark(&mut operator, &user, matches!(what, Login::SuperAdminRevoked)).await;
+            happens::happen(site, what, ann).await;
         }
         Happens::SignedOut => drop(person.identity.sign_out(proto::SignOutRequest {}).await.expect("signed out")),
-        Happens::SuperAdminRevoked => {
-            for super_admin in [true, false] {
-                let request = proto::SetSuperAdminRequest { user: user.clone(), super_admin, ..Default::default() };
-                operator.operations.set_super_admin(request).await.expect("the operator may");
-            }
-        }
-        Happens::Renamed => {
-            let request = proto::UpdateMeRequest { display_name: Some("Another".to_owned()), ..Default::default() };
-            person.identity.update_me(request).await.expect("renamed");
-        }
         Happens::Moved => drop(operator.move_to(&user, Privilege::ReadOnly).await.expect("moved")),
         Happens::Removed => drop(operator.remove(&user).await.expect("removed")),
         Happens::RemovedAmongMany => {
@@ -72,10 +44,6 @@ async fn happen(site: &Site, what: Happens, ann: &Person) {
             operator.remove(&user).await.expect("removed");
             site.join(ACME, ann, Privilege::Admin, &[]).await;
         }
-        Happens::DeactivatedForAWhile => {
-            operator.deactivate(&user, true).await.expect("the operator may");
-            operator.reactivate(&user).await.expect("the operator may");
-        }
         Happens::Deleted => drop(operator.delete(&user, true).await.expect("the operator may")),
         Happens::Revoked => {
             let token = person.api_tokens().await.into_iter().find(|token| token.account == ACME).expect("a token for acme");
@@ -87,19 +55,19 @@ async fn happen(site: &Site, what: Happens, ann: &Person) {
 #[tokio::test]
 async fn tokens_end_with_what_ends_them_and_with_nothing_else_restart_or_not() {
     for (what, acme_lives, other_lives) in [
-        (Happens::PasswordChanged, true, true),
-        (Happens::PasswordReset, false, false),
-        (Happens::AddressChanged, true, true),
-        (Happens::SessionsRevoked, true, true),
+        (Happens::Login(Login::PasswordChanged), true, true),
+        (Happens::Login(Login::PasswordReset), false, false),
+        (Happens::Login(Login::AddressChanged), true, true),
+        (Happens::Login(Login::SessionsRevoked), true, true),
         (Happens::SignedOut, true, true),
-        (Happens::SuperAdminRevoked, true, true),
-        (Happens::Renamed, true, true),
+        (Happens::Login(Login::SuperAdminRevoked), true, true),
+        (Happens::Login(Login::Renamed), true, true),
         (Happens::Moved, true, true),
         (Happens::Removed, false, true),
         (Happens::RemovedAmongMany, false, true),
         (Happens::Left, false, true),
         (Happens::RemovedAndBack, false, true),
-        (Happens::DeactivatedForAWhile, false, false),
+        (Happens::Login(Login::DeactivatedForAWhile), false, false),
         (Happens::Deleted, false, false),
         (Happens::Revoked, false, true),
     ] {
@@ -118,11 +86,7 @@ async fn tokens_end_with_what_ends_them_and_with_nothing_else_restart_or_not() {
         for after in ["at once", "after a restart"] {
             let live = (site.holds(&acme, ACME).await, site.holds(&other, "other").await, site.holds(&bobs, ACME).await);
             assert_eq!(live, (acme_lives, other_lives, true), "{what:?} {after}");
-            let mut connection = site.app().store().read().await.expect("readable");
-            let recorded = server::recorded(&mut connection).await.expect("readable").expect("it was started");
-            let loaded = Directory::load(&mut connection, recorded).await.expect("loaded");
-            assert!(site.app().view().same_answers(&loaded.snapshot()), "{what:?} {after}: the directory is the database");
-            drop(connection);
+            site.directory_is_the_database(&format!("{what:?} {after}")).await;
             site.restart(None).await;
         }
         let events = site.operator().await.events_after(seq).await;

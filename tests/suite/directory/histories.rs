@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tonic::Status;
-use user_management::directory::Directory;
 use user_management::proto::{self, Privilege, Role};
-use user_management::store::server;
 
 use crate::client::Client;
 use crate::site::{PASSWORD, Person, Site};
@@ -277,11 +275,7 @@ impl Actor<'_> {
 
 /// Compares the directory with one that is made from the file.
 async fn compare(site: &Site, seed: u64) {
-    let mut connection = site.app().store().read().await.expect("a reader");
-    let recorded = server::recorded(&mut connection).await.expect("read").expect("there");
-    let loaded = Directory::load(&mut connection, recorded).await.expect("loaded");
-    let view = site.app().view();
-    assert!(view.same_answers(&loaded.snapshot()), "seed {seed}: the directory and the file differ at event {}", view.seq());
+    site.directory_is_the_database(&format!("seed {seed}")).await;
     let wrong: Vec<(String,)> = sqlx::query_as(
         "select name from accounts where has_manager <> exists (
             select 1 from members join users on users.id = members.user
