@@ -23,6 +23,7 @@ use user_management::domain::email::Email;
 use user_management::domain::event::Door;
 use user_management::domain::id::{TraceId, UserId};
 use user_management::domain::name::{DisplayName, Slug, Timezone};
+use user_management::domain::peer::Peer;
 use user_management::domain::policy::Standing;
 use user_management::domain::privilege::Privilege;
 use user_management::domain::role::RoleSet;
@@ -192,6 +193,7 @@ fn operator(app: &App) -> Caller {
         forwarded: false,
         act_as: Vec::new(),
         client: None,
+        peer: Peer::Uid(0),
         door: Door::OperatorsSocket,
         trace: TraceId::from_bytes([0; 16]),
     })

@@ -13,6 +13,7 @@ pub mod delivery;
 mod housekeeping;
 pub mod invitations;
 mod letters;
+mod limits;
 mod link_key;
 pub mod logins;
 pub mod members;
@@ -47,6 +48,7 @@ use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
 use delivery::InFlight;
+use limits::Limits;
 use passwords::Passwords;
 
 /// The service.
@@ -61,6 +63,7 @@ pub struct App {
     invitation_lifetime: Option<Duration>,
     operator_uids: BTreeSet<u32>,
     passwords: Passwords,
+    limits: Limits,
     link_key: LinkKey,
     public_url: String,
     renderer: Renderer,
@@ -147,6 +150,7 @@ impl App {
             invitation_lifetime: config.invitation_lifetime,
             operator_uids: operator_uids(&config.grpc.operator_uids),
             passwords,
+            limits: Limits::new(config.abuse),
             link_key,
             public_url: config.web.public_url.clone(),
             renderer,

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::domain::edition::Edition;
 
 mod access;
+mod limits;
 pub mod mail;
 mod settings;
 mod sources;
@@ -23,6 +24,7 @@ mod sources;
 mod tests;
 
 pub use access::{GrpcConfig, TlsFiles};
+pub use limits::{AbuseLimits, Limits, MOST_SIGN_UPS_PER_ADDRESS};
 use mail::{MailConfig, MailTransport};
 use settings::Settings;
 pub use sources::{Flags, PREFIX};
@@ -83,6 +85,8 @@ pub struct Config {
     pub link_key_file: PathBuf,
     /// What one server takes on.
     pub limits: Limits,
+    /// What one caller may cause.
+    pub abuse: AbuseLimits,
 }
 
 /// What people's browsers see.
@@ -143,23 +147,6 @@ pub struct LogConfig {
     pub filter: String,
 }
 
-/// What one server takes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections at once, the operators' socket apart; more wait in the listeners' queues.
-    pub connections: usize,
-    /// Calls at once on one connection.
-    pub streams_per_connection: u32,
-    /// Size of one request in bytes.
-    pub message_bytes: usize,
-    /// From a connection to its TLS handshake and HTTP/2 preface; silent ones are closed then.
-    pub handshake: Duration,
-    /// From a call to its answer, or to the beginning of its stream.
-    pub request: Duration,
-    /// From the signal until calls still open are cut off; the rest of the shutdown takes at most 3 s more.
-    pub shutdown: Duration,
-}
-
 impl Config {
     /// Reads what the flags, the environment and the file that the flags name say.
     pub fn load<K, V>(flags: &Flags, environment: impl IntoIterator<Item = (K, V)>) -> Result<Self, ConfigError>
@@ -206,6 +193,7 @@ impl Config {
             log: LogConfig::take(settings),
             link_key_file: settings.path_or("link_key_file", data_dir.join("link.key")),
             limits: Limits::take(settings),
+            abuse: AbuseLimits::take(settings),
             data_dir,
             grpc,
             mail,
@@ -282,18 +270,5 @@ impl LogConfig {
             settings.violation("log.filter", &error.to_string());
         }
         Self { format, filter }
-    }
-}
-
-impl Limits {
-    fn take(settings: &mut Settings) -> Self {
-        Self {
-            connections: settings.whole("limits.connections", 1024, 1..=100_000),
-            streams_per_connection: settings.whole("limits.streams_per_connection", 256, 1..=100_000),
-            message_bytes: settings.whole("limits.message_bytes", 1024 * 1024, 1024..=64 * 1024 * 1024),
-            handshake: settings.seconds("limits.handshake_seconds", 10),
-            request: settings.seconds("limits.request_seconds", 30),
-            shutdown: settings.seconds("limits.shutdown_seconds", 10),
-        }
     }
 }

@@ -14,6 +14,7 @@ mod writer;
 pub mod accounts;
 pub mod addresses;
 pub mod api_tokens;
+pub mod devices;
 pub mod erasure;
 pub mod events;
 pub mod invitations;
@@ -25,6 +26,7 @@ pub mod server;
 pub mod services;
 pub mod sessions;
 pub mod sign_ups;
+pub mod spending;
 pub mod users;
 
 use std::num::NonZeroUsize;

@@ -8,6 +8,7 @@ use super::peer::{Listener, Peer};
 use crate::app::caller::Credentials;
 use crate::domain::event::Door;
 use crate::domain::id::TraceId;
+use crate::domain::peer;
 
 /// Headers that proxies add: with one of them, the peer of the socket isn't who is calling.
 const FORWARDED: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
@@ -31,6 +32,7 @@ pub(super) fn of<T>(request: &Request<T>, trace: TraceId) -> Credentials {
             Listener::Tcp(address) => Some(address.ip().to_canonical().to_string()),
             Listener::OperatorsSocket | Listener::ToolsSocket => None,
         }),
+        peer: peer.map_or(peer::Peer::Inside, Peer::as_limits_see),
         door: peer.map_or(Door::Inside, |peer| match peer.listener {
             Listener::Tcp(_) => Door::Tcp,
             Listener::OperatorsSocket => Door::OperatorsSocket,

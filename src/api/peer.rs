@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use x509_parser::extensions::GeneralName;
 
+use crate::domain::peer;
+
 /// The door that a connection came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listener {
@@ -59,6 +61,15 @@ impl Peer {
     #[must_use]
     pub fn of<T>(request: &tonic::Request<T>) -> Option<&Self> {
         request.extensions().get()
+    }
+
+    /// Whom limits take it for: whoever connects, be that a proxy for many.
+    #[must_use]
+    pub fn as_limits_see(&self) -> peer::Peer {
+        match self.listener {
+            Listener::Tcp(address) => peer::Peer::of_address(address.ip()),
+            Listener::OperatorsSocket | Listener::ToolsSocket => self.uid.map_or(peer::Peer::Inside, peer::Peer::Uid),
+        }
     }
 }
 

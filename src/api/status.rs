@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::domain::error::{Error, Takes, chain};
 use crate::domain::id::TraceId;
+use crate::domain::limit::Reached;
 use crate::domain::permission::PermissionSet;
 use crate::domain::role::Role;
 use crate::proto::{EntryError, ErrorReason};
@@ -24,6 +25,7 @@ pub fn of(error: &Error, trace: TraceId) -> Status {
         Error::Internal(_) => error!(trace = %trace, error = %chain(error), "a fault of the server"),
         Error::Storage(_) => error!(trace = %trace, error = %chain(error), "the storage can't be used"),
         Error::Busy { .. } => warn!(trace = %trace, %error, "a request was turned away"),
+        Error::LimitReached(reached) => info!(trace = %trace, limit = reached.limit.key(), "a limit was reached"),
         _ => {}
     }
     build(code, reason, metadata, details, error.to_string(), trace)
@@ -79,6 +81,12 @@ impl Told {
         self
     }
 
+    /// Adds whose limit was reached.
+    fn quota(mut self, subject: &str, description: &Error) -> Self {
+        self.details.add_quota_failure_violation(subject, description.to_string());
+        self
+    }
+
     fn retry(mut self, after: Duration) -> Self {
         self.details.set_retry_info(Some(after));
         self
@@ -88,8 +96,8 @@ impl Told {
 #[allow(clippy::too_many_lines, reason = "one exhaustive match is the point: no error can be without its status")]
 fn tell(error: &Error) -> Told {
     use Code::{
-        Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, Unauthenticated,
-        Unavailable,
+        Aborted, AlreadyExists, FailedPrecondition, Internal, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
+        Unauthenticated, Unavailable,
     };
     use ErrorReason as Reason;
     match error {
@@ -192,6 +200,18 @@ fn tell(error: &Error) -> Told {
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),
 
         Error::Entry { position, error } => tell(error).with("entry", position),
+
+        Error::LimitReached(reached) => {
+            let Reached { limit, subject, left, retry_after } = reached;
+            let told = if limit.is_of_tries() {
+                Told::new(ResourceExhausted, Reason::TriesExhausted)
+            } else if limit.is_of_invitations() {
+                Told::new(ResourceExhausted, Reason::InvitationsExhausted).with("left", left)
+            } else {
+                Told::new(ResourceExhausted, Reason::RequestsExhausted)
+            };
+            told.with("limit", limit.key()).quota(subject, error).retry(*retry_after)
+        }
 
         Error::Busy { retry_after } => Told::new(Unavailable, Reason::Busy).retry(*retry_after),
         Error::Draining => Told::new(Unavailable, Reason::Draining),

@@ -12,6 +12,7 @@ use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
 use crate::domain::event::{Actor, Door, Grantor, Origin};
 use crate::domain::id::{AccountId, ApiTokenId, ServiceId, SessionId, TraceId, UserId};
+use crate::domain::peer::Peer;
 use crate::domain::permission::Permission;
 use crate::domain::policy::{self, Standing};
 use crate::domain::scope::{Scope, ScopeSet};
@@ -37,6 +38,8 @@ pub struct Credentials {
     pub act_as: Vec<String>,
     /// The client's network address, if it has one.
     pub client: Option<String>,
+    /// Whom limits take it for.
+    pub peer: Peer,
     /// The door that the request came through.
     pub door: Door,
     /// The request.
@@ -108,6 +111,7 @@ pub enum Who {
 pub struct Caller {
     who: Who,
     origin: Origin,
+    peer: Peer,
 }
 
 impl Caller {
@@ -115,6 +119,18 @@ impl Caller {
     #[must_use]
     pub const fn who(&self) -> Who {
         self.who
+    }
+
+    /// Whom limits take it for, if it isn't known otherwise.
+    #[must_use]
+    pub const fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Whether it is the operator of the host, whom nothing limits.
+    #[must_use]
+    pub const fn is_unlimited(&self) -> bool {
+        matches!(self.who, Who::Operator(_))
     }
 
     /// What events say of it.
@@ -208,7 +224,7 @@ impl App {
         };
         let origin =
             Origin { actor, on_behalf_of, client: credentials.client.clone(), door: credentials.door, trace: credentials.trace };
-        Ok(Caller { who, origin })
+        Ok(Caller { who, origin, peer: credentials.peer })
     }
 
     fn bearer(&self, view: &View, header: &str, now: Timestamp) -> Result<Who, Error> {

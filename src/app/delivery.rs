@@ -176,7 +176,7 @@ impl App {
         match outcome {
             Ok(reply) => (State::Sent, reply, now),
             Err(SendFault::Refused(reply)) => (State::Failed, reply, now),
-            Err(SendFault::Deferred(reply)) if now >= mail.created.plus(GIVE_UP) => (State::Failed, reply, now),
+            Err(SendFault::Deferred(reply)) if now >= mail.wanted_since().plus(GIVE_UP) => (State::Failed, reply, now),
             Err(SendFault::Deferred(reply)) => (State::Queued, reply, later),
             Err(SendFault::Deployment(what)) => {
                 fault.clone_from(&what);

@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::{App, server_origin};
 use crate::domain::error::{Error, chain};
 use crate::domain::event::Change;
-use crate::store::{Tx, api_tokens, erasure, login_links, mails, requests, services, sessions, sign_ups};
+use crate::store::{Tx, api_tokens, devices, erasure, login_links, mails, requests, services, sessions, sign_ups, spending};
 
 /// How often the use of sessions is written down: what a crash can forget of an idle time.
 const FLUSH: Duration = Duration::from_mins(1);
@@ -111,7 +111,7 @@ impl App {
 
     /// Forgets what ended by time.
     pub async fn purge(&self) {
-        let directory = Arc::clone(&self.directory);
+        let (directory, known) = (Arc::clone(&self.directory), self.limits.config.known_device);
         let purged = self
             .store
             .write(server_origin(), async move |tx| {
@@ -121,6 +121,8 @@ impl App {
                 directory.forget_api_tokens(now.minus(KEEP_EXPIRED));
                 let api_tokens = api_tokens::purge(tx, now.minus(KEEP_EXPIRED)).await?;
                 let sessions = sessions::purge(tx, ended).await? + api_tokens;
+                devices::purge(tx, now.minus(known)).await?;
+                spending::purge(tx).await?;
                 let sign_ups = sign_ups::purge(tx, ended).await? + login_links::purge(tx, ended).await?;
                 if erasure::is_pending(tx.sql()).await? {
                     tx.scrub_after_commit();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::App;
 use super::admission::{Admitted, allows};
+use super::limits::spend_all;
 use super::returned::{HandOver, Returned};
 use crate::domain::email::Email;
 use crate::domain::error::Error;
@@ -22,7 +23,7 @@ use crate::domain::role::RoleSet;
 use crate::domain::scope::{Scope, ScopeSet};
 use crate::domain::token::LinkKind;
 use crate::store::invitations::{self, Invitation};
-use crate::store::mails::{self, About, Kind, Owed};
+use crate::store::mails::{self, About, Kind, Owed, Pace};
 use crate::store::requests::{Terms, once};
 use crate::store::{Tx, accounts, addresses, members, services, users};
 pub use batch::Invitee;
@@ -94,6 +95,7 @@ impl App {
         if let Some(pending) = unanswered.as_ref().filter(|invitation| invitation.state_at(now) == State::Pending) {
             return Err(Error::InvitationExists(pending.id));
         }
+        spend_all(tx, &self.invitations_of(manager.caller(), &account), 1).await?;
         let fresh = unanswered.is_none();
         let mut invitation = match unanswered {
             Some(expired) => expired,
@@ -109,7 +111,7 @@ impl App {
             return Err(Error::internal("an invitation changed inside its own transaction"));
         }
         let kind = if fresh { Change::InvitationCreated } else { Change::InvitationRenewed };
-        record_link(tx, &invitation, kind).await?;
+        record_link(tx, &invitation, kind, self.pace_of(manager.caller())).await?;
         Ok(invitation.id)
     }
 
@@ -159,13 +161,14 @@ impl App {
         let change = async move |app: &Self, tx: &mut Tx, manager: &Admitted, mut invitation: Invitation| {
             app.check_etag(&etag, invitation.version)?;
             let grant = invitation.standing();
-            app.check_regrant(tx, manager, &invitation, grant).await?;
+            let account = app.check_regrant(tx, manager, &invitation, grant).await?;
+            spend_all(tx, &app.invitations_of(manager.caller(), &account), 1).await?;
             let version = tx.next_version();
             app.grant_anew(tx, &mut invitation, manager, hand_over, version)?;
             if !invitations::renew(tx, &invitation).await? {
                 return Err(Error::internal("an invitation changed inside its own transaction"));
             }
-            record_link(tx, &invitation, Change::InvitationResent).await
+            record_link(tx, &invitation, Change::InvitationResent, app.pace_of(manager.caller())).await
         };
         let (invitation, replayed) = self.change_invitation(manager, id, terms, change).await?;
         Ok(self.invited(invitation, answers, replayed))
@@ -206,14 +209,14 @@ impl App {
         manager: &Admitted,
         invitation: &Invitation,
         grant: Standing,
-    ) -> Result<(), Error> {
+    ) -> Result<accounts::Account, Error> {
         unanswered(invitation)?;
-        open_account(tx, invitation.account).await?;
+        let account = open_account(tx, invitation.account).await?;
         self.check_roles(grant.roles)?;
-        match users::by_address(tx.sql(), invitation.address).await? {
-            Some(user) => self.check_grantee(manager, user.id, grant),
-            None => Ok(()),
+        if let Some(user) = users::by_address(tx.sql(), invitation.address).await? {
+            self.check_grantee(manager, user.id, grant)?;
         }
+        Ok(account)
     }
 
     /// Takes back an unanswered invitation; doing it again changes nothing.
@@ -378,10 +381,15 @@ fn draft(tx: &Tx, account: &accounts::Account, address: AddressId) -> Result<Inv
 }
 
 /// Owes the mail of a new link, or records that the link is answered instead.
-async fn record_link(tx: &mut Tx, invitation: &Invitation, kind: fn(InvitationState) -> Change) -> Result<(), Error> {
+async fn record_link(
+    tx: &mut Tx,
+    invitation: &Invitation,
+    kind: fn(InvitationState) -> Change,
+    pace: Option<Pace>,
+) -> Result<(), Error> {
     let state = invitation.event_state(tx)?;
     if let Some(mail) = invitation.mail {
-        mails::owe(tx, mail, owed(invitation)).await?;
+        mails::owe_paced(tx, mail, owed(invitation), pace).await?;
         return tx.record(kind(state)).await;
     }
     tx.record_all(vec![kind(state.clone()), Change::InvitationLinkReturned(state)]).await

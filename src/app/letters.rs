@@ -3,7 +3,7 @@
 mod logins;
 
 use super::App;
-use crate::config::Signup;
+use crate::config::{MOST_SIGN_UPS_PER_ADDRESS, Signup};
 use crate::domain::error::Error;
 use crate::domain::id::{InvitationId, SignUpId, UserId};
 use crate::domain::invitation::State as InvitationState;
@@ -14,8 +14,8 @@ use crate::store::mails::{Kind, Mail};
 use crate::store::sign_ups::{self, SignUp};
 use crate::store::{invitations, services, users};
 
-/// Open sign-ups whose links one mail brings.
-const LINKS: i64 = 5;
+/// Open sign-ups whose links one mail brings: as many as may wait.
+const LINKS: u32 = MOST_SIGN_UPS_PER_ADDRESS;
 
 /// What is to be done with a mail.
 pub(super) enum Decision {
@@ -99,7 +99,7 @@ impl App {
         if let Some(decision) = self.unless_wanted(&mut connection, mail).await? {
             return Ok(decision);
         }
-        let mut attempts = sign_ups::open_of(&mut connection, mail.address, self.now(), LINKS).await?;
+        let mut attempts = sign_ups::open_of(&mut connection, mail.address, self.now(), LINKS.into()).await?;
         attempts.retain(|attempt| self.signup() != Signup::Invited || attempt.invited);
         let Some(to) = attempts.last().map(|attempt| attempt.email.clone()) else {
             return Ok(Decision::Drop("the address has no open sign-up"));

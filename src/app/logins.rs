@@ -12,7 +12,6 @@ use super::admission::InPerson;
 use super::api_tokens::record_ended;
 use super::caller::Caller;
 use super::passwords::{COMPARISONS, Match};
-use super::turns::Peer;
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::Error;
@@ -26,7 +25,7 @@ use crate::store::login_links::{self, LoginLink, NewAddress};
 use crate::store::mails::{self, About, Kind, Owed};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
-use crate::store::{Tx, addresses, api_tokens, sessions};
+use crate::store::{Tx, addresses, api_tokens, devices, sessions};
 
 /// Passwords that may be tried at one link that changes an address.
 const TRIES: i64 = 5;
@@ -39,12 +38,16 @@ impl App {
 
     /// Has a link mailed that sets another password, if the address has a login: the same work and answer for every address.
     pub async fn request_password_reset(&self, caller: &Caller, email: Email) -> Result<(), Error> {
+        let (requests, pace) = (self.requests_of(caller), self.pace_of(caller));
         self.store
             .write(caller.anonymous_origin(), async move |tx| {
+                if let Some(requests) = requests {
+                    requests.spend(tx, 1).await?;
+                }
                 let address = addresses::mention(tx, &email).await?;
                 let mail = MailId::new(tx.now(), tx.random()?);
                 let owed = Owed { kind: Kind::PasswordReset, about: About::Address, address, recipient: email.as_typed() };
-                mails::owe(tx, mail, owed).await
+                mails::owe_paced(tx, mail, owed, pace).await
             })
             .await
     }
@@ -55,7 +58,8 @@ impl App {
         let (link, user) = self.open_link(&token).await?;
         let context = [user.email.as_str(), user.display_name.as_str()];
         let password = self.choose_password(text, &context).map_err(|error| Error::field("password", &error))?;
-        let hash = self.passwords.hash(peer(caller), password).await?;
+        self.pay_for_link(caller)?;
+        let (hash, peer) = (self.passwords.hash(caller.peer(), password).await?, caller.peer());
         self.store
             .write(caller.anonymous_origin(), async move |tx| {
                 if !login_links::take(tx, link.id).await? {
@@ -65,6 +69,8 @@ impl App {
                 if !users::set_password(tx, user.id, &hash, None).await? {
                     return Err(Error::LinkExpired);
                 }
+                // whoever has the mailbox isn't held up by strangers' wrong passwords from here on
+                devices::note(tx, user.id, peer).await?;
                 sessions::end_all(tx, user.id, None).await?;
                 end_password_links(tx, user.id).await?;
                 // whoever resets a password has lost it, perhaps to somebody who made tokens since
@@ -94,10 +100,10 @@ impl App {
         let (user, hash) = self.login_of(person.signed_in.user).await?;
         let context = [user.email.as_str(), user.display_name.as_str()];
         let password = self.choose_password(text, &context).map_err(|error| Error::field("new_password", &error))?;
-        if self.passwords.compare(peer(caller), typed, hash.clone()).await? == Match::No {
+        if self.compare_in_session(caller, user.id, typed, hash.clone()).await? == Match::No {
             return Err(Error::PasswordWrong);
         }
-        let new = self.passwords.hash(peer(caller), password).await?;
+        let new = self.passwords.hash(caller.peer(), password).await?;
         let person = person.clone();
         self.store
             .write(person.origin(), async move |tx| {
@@ -125,13 +131,16 @@ impl App {
         typed: Password,
     ) -> Result<Timestamp, Error> {
         let (user, hash) = self.login_of(person.signed_in.user).await?;
-        if self.passwords.compare(peer(caller), typed, hash).await? == Match::No {
+        let (changes, pace) = (self.address_changes_of(user.id), self.pace_of(caller));
+        changes.check(&mut *self.store.read().await?, self.now(), 1).await?;
+        if self.compare_in_session(caller, user.id, typed, hash).await? == Match::No {
             return Err(Error::PasswordWrong);
         }
         let lifetime = self.link.confirmation;
         self.store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
+                changes.spend(tx, 1).await?;
                 let address = addresses::mention(tx, &email).await?;
                 let to = NewAddress { address, email: email.as_typed().to_owned(), session: person.signed_in.session };
                 login_links::end_for_address(tx, user.id).await?;
@@ -141,7 +150,7 @@ impl App {
                 let mail = MailId::new(tx.now(), tx.random()?);
                 let about = About::Link(link.id, user.id);
                 let owed = Owed { kind: Kind::AddressChange, about, address, recipient: email.as_typed() };
-                mails::owe(tx, mail, owed).await?;
+                mails::owe_paced(tx, mail, owed, pace).await?;
                 Ok(link.expires)
             })
             .await
@@ -166,12 +175,13 @@ impl App {
     /// The same; none if the password's hash was replaced after it had been compared.
     async fn try_confirm_new_address(&self, caller: &Caller, token: &LinkToken, typed: Password) -> Result<Option<User>, Error> {
         let (link, user) = self.open_link(token).await?;
+        self.pay_for_link(caller)?;
         let origin = caller.anonymous_origin();
         let id = link.id;
         let tries = self.store.write(origin.clone(), async move |tx| login_links::take_try(tx, id, TRIES).await).await?;
         let tries = tries.ok_or(Error::LinkExpired)?;
         let hash = users::password(&mut *self.store.read().await?, user.id).await?;
-        let compared = self.passwords.compare(peer(caller), typed, hash.clone()).await;
+        let compared = self.passwords.compare(caller.peer(), typed, hash.clone()).await;
         match compared {
             Ok(Match::No) if tries >= TRIES => {
                 self.store.write(origin, async move |tx| login_links::end(tx, id).await).await?;
@@ -292,11 +302,6 @@ pub(super) async fn tell(tx: &mut Tx, kind: Kind, user: UserId, address: Address
 pub(super) async fn end_password_links(tx: &mut Tx, user: UserId) -> Result<(), Error> {
     login_links::end_for_password(tx, user).await?;
     mails::drop_requested_resets(tx, user).await
-}
-
-/// Whose turn at hashing it is.
-pub(super) fn peer(caller: &Caller) -> Peer {
-    Peer::of(caller.origin().client.as_deref())
 }
 
 async fn present(tx: &mut Tx, user: UserId) -> Result<User, Error> {

@@ -6,10 +6,11 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 
-use super::turns::{Peer, Turns};
+use super::turns::Turns;
 use crate::config::PasswordConfig;
 use crate::domain::error::Error;
 use crate::domain::password::{InvalidPassword, Password};
+use crate::domain::peer::Peer;
 
 /// Callers that may wait for a turn, for each hash that may run: at 30 ms a hash the last one waits some seconds.
 const WAITING: usize = 64;

@@ -5,7 +5,6 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::App;
 use super::admission::{InPerson, Oneself};
 use super::caller::Caller;
-use super::logins::peer;
 use super::page::{Page, PageRequest, Query};
 use super::passwords::{COMPARISONS, Match};
 use crate::directory::Session;
@@ -18,7 +17,7 @@ use crate::domain::password::Password;
 use crate::domain::token::{Bearer, TokenDigest};
 use crate::store::members::{self, Member};
 use crate::store::users::{self, User};
-use crate::store::{self, sessions};
+use crate::store::{self, devices, sessions};
 
 /// A new session.
 pub struct SignedInNow {
@@ -33,12 +32,20 @@ pub struct SignedInNow {
 impl App {
     /// Makes a session for a confirmed address and its password; an unknown address costs and answers what a wrong password does.
     pub async fn sign_in(&self, caller: &Caller, email: Option<Email>, password: Password) -> Result<SignedInNow, Error> {
+        let typist = self.typist(caller, email.as_ref()).await?;
+        let paid = typist.map(|typist| self.limits.tries.pay(typist, self.clock.now())).transpose()?;
+        let mut made = Ok(None);
         for _ in 0..COMPARISONS {
-            if let Some(made) = self.try_sign_in(caller, email.as_ref(), password.clone()).await? {
-                return Ok(made);
+            made = self.try_sign_in(caller, email.as_ref(), password.clone()).await;
+            if !matches!(made, Ok(None)) {
+                break;
             }
         }
-        Err(Error::SignInFailed)
+        let failed = matches!(made, Ok(None) | Err(Error::SignInFailed));
+        if let Some(paid) = paid.filter(|_| !failed) {
+            paid.give_back();
+        }
+        made?.ok_or(Error::SignInFailed)
     }
 
     /// The same; none if the password's hash was replaced after it had been compared.
@@ -53,10 +60,10 @@ impl App {
             None => None,
         };
         let (user, hash) = login.map_or((None, None), |login| (Some(login.user), login.password));
-        let compared = self.passwords.compare(peer(caller), password.clone(), hash.clone()).await?;
+        let compared = self.passwords.compare(caller.peer(), password.clone(), hash.clone()).await?;
         let user = user.filter(|_| compared != Match::No).ok_or(Error::SignInFailed)?;
         let anew = match compared {
-            Match::Outdated => Some(self.passwords.hash(peer(caller), password).await?),
+            Match::Outdated => Some(self.passwords.hash(caller.peer(), password).await?),
             Match::No | Match::Yes => None,
         };
         let token = Bearer::Session.token(store::random()?);
@@ -68,6 +75,7 @@ impl App {
             on_behalf_of: None,
             ..caller.origin().clone()
         };
+        let peer = caller.peer();
         let made = self
             .store
             .write(origin, async move |tx| {
@@ -87,6 +95,7 @@ impl App {
                     expires: authenticated.plus(lifetime),
                 };
                 sessions::insert(tx, &session).await?;
+                devices::note(tx, user.id, peer).await?;
                 tx.record(Change::SessionStarted(session)).await?;
                 Ok(Some((user, session.expires)))
             })

@@ -2,7 +2,7 @@
 //!
 //! Attempts for one address live side by side, each confirmed by its own link and the password typed at that sign-up, so that nobody's
 //! attempt can be taken over by another's. `SignUp` and `ResendConfirmation` do the same work for every address; the delivery worker decides
-//! afterwards which mail goes, if any.
+//! afterwards which mail goes, if any. What strangers may cause by them is limited (`app::limits`).
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::App;
 use super::caller::Caller;
-use super::logins::peer;
+use super::limits::{Place, check_waiting, place_of};
 use super::passwords::Match;
 use crate::config::Signup;
 use crate::domain::clock::Timestamp;
@@ -21,10 +21,10 @@ use crate::domain::id::{AddressId, MailId, SignUpId, UserId};
 use crate::domain::name::DisplayName;
 use crate::domain::password::Password;
 use crate::domain::token::{LinkKind, LinkToken};
-use crate::store::mails::{self, About, Kind, Owed};
+use crate::store::mails::{self, About, Kind, Owed, Pace};
 use crate::store::sign_ups::{self, SignUp, State};
 use crate::store::users::{self, User};
-use crate::store::{Tx, addresses, invitations};
+use crate::store::{Tx, addresses, devices, invitations};
 
 /// Passwords that may be tried at one link.
 const TRIES: i64 = 5;
@@ -38,12 +38,28 @@ impl App {
         password: Password,
         display_name: DisplayName,
     ) -> Result<Timestamp, Error> {
-        let hash = self.passwords.hash(peer(caller), password).await?;
-        let lifetime = self.link.confirmation;
+        self.check_sign_up(caller).await?;
+        let hash = self.passwords.hash(caller.peer(), password).await?;
+        let (lifetime, limits, pace) = (self.link.confirmation, self.limits.config, self.pace_of(caller));
+        let (requests, peer) = (self.requests_of(caller), caller.peer().to_bytes());
         self.store
             .write(caller.anonymous_origin(), async move |tx| {
                 let now = tx.now();
+                let limited = requests.is_some();
+                if let Some(requests) = requests {
+                    requests.spend(tx, 1).await?;
+                    check_waiting(tx.sql(), now, &limits, &peer).await?;
+                }
                 let address = addresses::mention(tx, &email).await?;
+                match place_of(tx, &limits, address, &peer).await? {
+                    Place::None if limited => {
+                        // the links of those who wait, and the same answer
+                        owe(tx, Kind::ConfirmationAgain, About::Address, address, &email, pace).await?;
+                        return Ok(now.plus(lifetime));
+                    }
+                    Place::Of(ended) if limited => sign_ups::end(tx, ended).await?,
+                    Place::Free | Place::Of(_) | Place::None => {}
+                }
                 let invited = invitations::any_open(tx.sql(), address, now).await?;
                 let attempt = SignUp {
                     id: SignUpId::new(now, tx.random()?),
@@ -59,8 +75,8 @@ impl App {
                     created: now,
                     expires: now.plus(lifetime),
                 };
-                sign_ups::insert(tx, &attempt).await?;
-                owe(tx, Kind::SignUp, About::SignUp(attempt.id), address, &email).await?;
+                sign_ups::insert(tx, &attempt, limited.then_some(&peer[..])).await?;
+                owe(tx, Kind::SignUp, About::SignUp(attempt.id), address, &email, pace).await?;
                 Ok(attempt.expires)
             })
             .await
@@ -68,10 +84,14 @@ impl App {
 
     /// Has the links of an address's open attempts mailed again.
     pub async fn resend_confirmation(&self, caller: &Caller, email: Email) -> Result<(), Error> {
+        let (requests, pace) = (self.requests_of(caller), self.pace_of(caller));
         self.store
             .write(caller.anonymous_origin(), async move |tx| {
+                if let Some(requests) = requests {
+                    requests.spend(tx, 1).await?;
+                }
                 let address = addresses::mention(tx, &email).await?;
-                owe(tx, Kind::ConfirmationAgain, About::Address, address, &email).await
+                owe(tx, Kind::ConfirmationAgain, About::Address, address, &email, pace).await
             })
             .await
     }
@@ -101,10 +121,11 @@ impl App {
         if ended {
             return Err(Error::LinkExpired);
         }
-        let origin = caller.anonymous_origin();
+        self.pay_for_link(caller)?;
+        let (origin, peer) = (caller.anonymous_origin(), caller.peer());
         let tries = self.store.write(origin.clone(), async move |tx| sign_ups::take_try(tx, id, TRIES).await).await?;
         let tries = tries.ok_or(Error::LinkExpired)?;
-        let compared = self.passwords.compare(peer(caller), password, Some(attempt.password.clone())).await;
+        let compared = self.passwords.compare(caller.peer(), password, Some(attempt.password.clone())).await;
         match compared {
             // a spent link is nothing to try passwords at
             Ok(Match::No) if tries >= TRIES || attempt.state == State::Confirmed => {
@@ -119,7 +140,13 @@ impl App {
         }
         compared?;
         let signup = self.signup;
-        self.store.write(origin, async move |tx| confirm(tx, signup, &attempt).await).await
+        self.store
+            .write(origin, async move |tx| {
+                let user = confirm(tx, signup, &attempt).await?;
+                devices::note(tx, user.id, peer).await?;
+                Ok(user)
+            })
+            .await
     }
 
     /// Whether an address may sign up now.
@@ -160,7 +187,7 @@ async fn confirm(tx: &mut Tx, signup: Signup, attempt: &SignUp) -> Result<User, 
     Ok(user)
 }
 
-async fn owe(tx: &mut Tx, kind: Kind, about: About, address: AddressId, email: &Email) -> Result<(), Error> {
+async fn owe(tx: &mut Tx, kind: Kind, about: About, address: AddressId, email: &Email, pace: Option<Pace>) -> Result<(), Error> {
     let mail = MailId::new(tx.now(), tx.random()?);
-    mails::owe(tx, mail, Owed { kind, about, address, recipient: email.as_typed() }).await
+    mails::owe_paced(tx, mail, Owed { kind, about, address, recipient: email.as_typed() }, pace).await
 }

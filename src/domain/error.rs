@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::edition::Edition;
 use super::id::{InvitationId, MailId, ServiceId, UserId};
 use super::invitation::{Held, State};
+use super::limit::Reached;
 use super::name::Slug;
 use super::permission::{Permission, PermissionSet};
 use super::role::RoleSet;
@@ -127,6 +128,9 @@ pub enum Error {
 
     #[error("entry {position}: {error}")]
     Entry { position: usize, error: Box<Error> },
+
+    #[error("{0}")]
+    LimitReached(Reached),
 
     #[error("too much is being done at once")]
     Busy { retry_after: Duration },

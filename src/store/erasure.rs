@@ -44,6 +44,7 @@ pub async fn erase(tx: &mut Tx, user: &User, addresses: &BTreeSet<AddressId>) ->
         .await?;
     sqlx::query!("delete from sessions where user = ?", user.id).execute(tx.sql()).await?;
     sqlx::query!("delete from api_tokens where user = ?", user.id).execute(tx.sql()).await?;
+    sqlx::query!("delete from devices where user = ?", user.id).execute(tx.sql()).await?;
     sqlx::query!("delete from login_links where user = ?", user.id).execute(tx.sql()).await?;
     sqlx::query!("delete from former_addresses where user = ?", user.id).execute(tx.sql()).await?;
     let subjects = super::json_of(addresses.iter().map(AddressId::as_bytes).chain([user.id.as_bytes()]));

@@ -1,6 +1,7 @@
 //! The outbox: a mail is owed from the commit that asked for it until a relay took it or it is no longer wanted.
 
 mod attempts;
+mod owing;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use crate::domain::id::{AddressId, ApiTokenId, InvitationId, LoginLinkId, MailId
 
 use super::Tx;
 pub use attempts::{Attempted, Eligible, is_in_flight, next_due, resume, retry, settle, take_due};
+pub use owing::{About, Owed, Pace, owe, owe_all, owe_paced};
 
 /// How far a mail has come; the codes are those of the contract's `DeliveryState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,8 +143,18 @@ pub struct Mail {
     pub recipient: String,
     /// When it was asked for.
     pub created: Timestamp,
+    /// When it is to go at the earliest, if its recipient may not want it.
+    pub planned: Option<Timestamp>,
     /// How it has fared.
     pub delivery: Delivery,
+}
+
+impl Mail {
+    /// Since when it is wanted: it may have been put off.
+    #[must_use]
+    pub fn wanted_since(&self) -> Timestamp {
+        self.planned.map_or(self.created, |planned| planned.max(self.created))
+    }
 }
 
 struct Row {
@@ -158,6 +170,7 @@ struct Row {
     attempts: i64,
     last_reply: String,
     created: Timestamp,
+    planned: Option<Timestamp>,
     due: Timestamp,
     sent: Option<Timestamp>,
 }
@@ -175,6 +188,7 @@ impl From<Row> for Mail {
             address: row.address,
             recipient: row.recipient,
             created: row.created,
+            planned: row.planned,
             delivery: Delivery {
                 state,
                 attempts: row.attempts,
@@ -186,107 +200,13 @@ impl From<Row> for Mail {
     }
 }
 
-/// What a mail to be owed is about.
-#[derive(Clone, Copy, Debug)]
-pub enum About {
-    /// An address alone.
-    Address,
-    /// The invitation whose link it carries, and the user whose name it tells as the grantor's.
-    Invitation(InvitationId, Option<UserId>),
-    /// The sign-up that it follows.
-    SignUp(SignUpId),
-    /// The link that it carries.
-    Link(LoginLinkId, UserId),
-    /// The personal token that it tells of, and whose it is.
-    ApiToken(ApiTokenId, UserId),
-    /// The user whom it tells something.
-    User(UserId),
-}
-
-/// A mail to be owed.
-#[derive(Clone, Copy, Debug)]
-pub struct Owed<'a> {
-    /// What it is for.
-    pub kind: Kind,
-    /// What it is about.
-    pub about: About,
-    /// Where it goes.
-    pub address: AddressId,
-    /// The address as it was typed.
-    pub recipient: &'a str,
-}
-
-/// Puts a mail into the outbox, due now.
-pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
-    let (now, kind) = (tx.now(), mail.kind as i64);
-    let (invitation, sign_up, link, api_token, user) = match mail.about {
-        About::Address => (None, None, None, None, None),
-        About::Invitation(invitation, grantor) => (Some(invitation), None, None, None, grantor),
-        About::SignUp(sign_up) => (None, Some(sign_up), None, None, None),
-        About::Link(link, user) => (None, None, Some(link), None, Some(user)),
-        About::ApiToken(api_token, user) => (None, None, None, Some(api_token), Some(user)),
-        About::User(user) => (None, None, None, None, Some(user)),
-    };
-    sqlx::query!(
-        "insert into mails (id, kind, invitation, sign_up, link, api_token, user, address, recipient, created, due)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        id,
-        kind,
-        invitation,
-        sign_up,
-        link,
-        api_token,
-        user,
-        mail.address,
-        mail.recipient,
-        now,
-        now
-    )
-    .execute(tx.sql())
-    .await?;
-    tx.owe_mail();
-    Ok(())
-}
-
-/// Puts the mails of invitations into the outbox, due now.
-pub async fn owe_invitations(tx: &mut Tx, mails: &[(MailId, Owed<'_>)]) -> Result<(), Error> {
-    if mails.is_empty() {
-        return Ok(());
-    }
-    let mut rows = Vec::with_capacity(mails.len());
-    for (id, mail) in mails {
-        let About::Invitation(invitation, grantor) = mail.about else {
-            return Err(Error::internal("a mail of an invitation is about something else"));
-        };
-        rows.push((
-            super::hex(id.as_bytes()),
-            super::hex(invitation.as_bytes()),
-            grantor.map(|user| super::hex(user.as_bytes())),
-            super::hex(mail.address.as_bytes()),
-            mail.recipient,
-        ));
-    }
-    let rows = serde_json::to_string(&rows).map_err(Error::internal)?;
-    let (now, kind) = (tx.now(), Kind::Invitation as i64);
-    sqlx::query!(
-        "insert into mails (id, kind, invitation, user, address, recipient, created, due)
-         select unhex(value ->> 0), ?1, unhex(value ->> 1), unhex(value ->> 2), unhex(value ->> 3), value ->> 4, ?2, ?2 from json_each(?3)",
-        kind,
-        now,
-        rows
-    )
-    .execute(tx.sql())
-    .await?;
-    tx.owe_mail();
-    Ok(())
-}
-
 /// The mail of an id.
 pub async fn by_id(connection: &mut SqliteConnection, id: MailId) -> Result<Option<Mail>, Error> {
     let row = sqlx::query_as!(
         Row,
         r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                  api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                  api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply,
+                  created as "created: Timestamp", planned as "planned: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id = ?"#,
         id
@@ -302,7 +222,8 @@ pub async fn page(connection: &mut SqliteConnection, states: i64, before: MailId
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                  api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
+                  api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply,
+                  created as "created: Timestamp", planned as "planned: Timestamp",
                   due as "due: Timestamp", sent as "sent: Timestamp"
              from mails where id in (
                 select id from mails where state = 1 and ?1 & 2 and id < ?2

@@ -58,6 +58,15 @@ pub struct SignUp {
     pub expires: Timestamp,
 }
 
+/// Who waits for the confirmation of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The sign-up.
+    pub sign_up: SignUpId,
+    /// The peer that signed up; empty where nothing limits it.
+    pub peer: Vec<u8>,
+}
+
 macro_rules! sign_up {
     ($row:expr) => {{
         let row = $row;
@@ -78,12 +87,12 @@ macro_rules! sign_up {
     }};
 }
 
-/// Adds a sign-up.
-pub async fn insert(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Error> {
+/// Adds a sign-up by a peer, if limits count it.
+pub async fn insert(tx: &mut Tx, sign_up: &SignUp, peer: Option<&[u8]>) -> Result<(), Error> {
     let nonce = &sign_up.nonce[..];
     sqlx::query!(
-        "insert into sign_ups (id, address, email, display_name, password, nonce, invited, created, expires)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into sign_ups (id, address, email, display_name, password, nonce, invited, created, expires, peer)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         sign_up.id,
         sign_up.address,
         sign_up.email,
@@ -92,7 +101,8 @@ pub async fn insert(tx: &mut Tx, sign_up: &SignUp) -> Result<(), Error> {
         nonce,
         sign_up.invited,
         sign_up.created,
-        sign_up.expires
+        sign_up.expires,
+        peer
     )
     .execute(tx.sql())
     .await?;
@@ -130,6 +140,51 @@ pub async fn open_of(
     .fetch_all(connection)
     .await?;
     rows.into_iter().rev().map(|row| Ok(sign_up!(row))).collect()
+}
+
+/// Who waits at an address, oldest first.
+pub async fn waiting(connection: &mut SqliteConnection, address: AddressId, now: Timestamp) -> Result<Vec<Waiting>, Error> {
+    let rows = sqlx::query!(
+        r#"select id as "id: SignUpId", peer from sign_ups where address = ? and state = 1 and expires > ? order by id"#,
+        address,
+        now
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| Waiting { sign_up: row.id, peer: row.peer.unwrap_or_default() }).collect())
+}
+
+/// When the so many-th last of all sign-ups that haven't expired does; none if there are fewer. `nth` counts from 1.
+pub async fn nth_end(connection: &mut SqliteConnection, now: Timestamp, nth: u32) -> Result<Option<Timestamp>, Error> {
+    let before = i64::from(nth) - 1;
+    let row = sqlx::query!(
+        r#"select expires as "expires: Timestamp" from sign_ups where expires > ? order by expires desc limit 1 offset ?"#,
+        now,
+        before
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.expires))
+}
+
+/// The same of those of a peer, whatever became of them: if what ended made room, a peer could tell that an address was confirmed by another.
+pub async fn nth_end_of(
+    connection: &mut SqliteConnection,
+    peer: &[u8],
+    now: Timestamp,
+    nth: u32,
+) -> Result<Option<Timestamp>, Error> {
+    let before = i64::from(nth) - 1;
+    let row = sqlx::query!(
+        r#"select expires as "expires: Timestamp" from sign_ups
+            where peer = ? and peer is not null and expires > ? order by expires desc limit 1 offset ?"#,
+        peer,
+        now,
+        before
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.expires))
 }
 
 /// Turns an open sign-up into the confirmed one of its address, and ends the others; false if it isn't open any more.

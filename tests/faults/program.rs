@@ -32,6 +32,19 @@ impl Place {
         place.set("SIGNUP", "open");
         place.set("PASSWORD__MEMORY_KIB", "64");
         place.set("PASSWORD__ITERATIONS", "1");
+        // one peer does what an office does in a year, and half a minute's mails to an address are waited for
+        for limit in ["MAILS_PER_PEER", "MAILS_PER_RECIPIENT_HOUR", "MAILS_PER_RECIPIENT_DAY", "LINK_USES_PER_PEER"] {
+            place.set(&format!("LIMITS__{limit}"), "0");
+        }
+        for limit in ["SIGN_IN_FAILURES_PER_ADDRESS", "SIGN_IN_FAILURES_PER_PEER", "SIGN_IN_FAILURES_PER_DEVICE"] {
+            place.set(&format!("LIMITS__{limit}"), "0");
+        }
+        for limit in ["INVITATIONS_PER_GRANTOR", "INVITATIONS_PER_ACCOUNT", "ADDRESS_CHANGES_PER_USER"] {
+            place.set(&format!("LIMITS__{limit}"), "0");
+        }
+        for limit in ["SIGN_UPS_PER_PEER", "SIGN_UPS"] {
+            place.set(&format!("LIMITS__{limit}"), "0");
+        }
         place.set("LOG__FILTER", "error");
         place
     }

@@ -12,6 +12,7 @@ mod directory;
 mod edition;
 mod history;
 mod invitations;
+mod limits;
 mod lists;
 mod logins;
 mod mailbox;

@@ -2,6 +2,7 @@
 
 mod callers;
 mod faults;
+mod limits;
 mod objects;
 mod requests;
 mod states;
@@ -57,6 +58,8 @@ impl Promise {
             .unwrap_or_default();
         let expected: &[&str] = if status.code() == Code::FailedPrecondition { &[name] } else { &[] };
         assert_eq!(unmet, expected, "{name}: {details:?}");
+        let exhausted = details.quota_failure().map_or(0, |failure| failure.violations.len());
+        assert_eq!(exhausted, usize::from(status.code() == Code::ResourceExhausted), "{name}: {details:?}");
         if self.comment.contains("RetryInfo") {
             assert!(details.retry_info().is_some_and(|retry| retry.retry_delay.is_some()), "{name} doesn't say when to retry");
         }
@@ -98,6 +101,7 @@ async fn every_reason_comes_over_the_wire_with_the_code_and_details_that_the_con
     refused.extend(requests::refused().await);
     refused.extend(objects::refused().await);
     refused.extend(states::refused().await);
+    refused.extend(limits::refused().await);
     refused.extend(faults::refused().await);
     let promises = promises();
     let mut unproduced: BTreeSet<&String> = promises.keys().collect();

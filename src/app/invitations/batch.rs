@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Invited, draft, open_account, owed};
 use crate::app::App;
 use crate::app::admission::Admitted;
+use crate::app::limits::spend_all;
 use crate::app::returned::HandOver;
 use crate::domain::edition::Edition;
 use crate::domain::email::Email;
@@ -17,8 +18,9 @@ use crate::domain::permission::PermissionSet;
 use crate::domain::policy::Standing;
 use crate::domain::role::RoleSet;
 use crate::store::invitations::{self, Invitation};
+use crate::store::mails::{self, Pace};
 use crate::store::requests::{Terms, once};
-use crate::store::{Tx, addresses, mails, members};
+use crate::store::{Tx, addresses, members};
 
 /// Whom to invite, to what.
 pub struct Invitee {
@@ -139,18 +141,21 @@ impl App {
             outcomes.push(Ok(invitation.id));
             granted.push(Granted { invitation, fresh });
         }
-        write(tx, &granted).await?;
+        // nothing of a batch that is too much was written yet
+        let wanted = granted.len().try_into().map_err(Error::internal)?;
+        spend_all(tx, &self.invitations_of(manager.caller(), &account), wanted).await?;
+        write(tx, &granted, self.pace_of(manager.caller())).await?;
         Ok(outcomes)
     }
 }
 
 /// Writes down what was granted, owes the mails, and records all of it in the order of the entries.
-async fn write(tx: &mut Tx, granted: &[Granted]) -> Result<(), Error> {
+async fn write(tx: &mut Tx, granted: &[Granted], pace: Option<Pace>) -> Result<(), Error> {
     let of = |fresh: bool| granted.iter().filter(|each| each.fresh == fresh).map(|each| &each.invitation).collect::<Vec<_>>();
     invitations::insert_all(tx, &of(true)).await?;
     invitations::renew_all(tx, &of(false)).await?;
     let mails: Vec<_> = granted.iter().filter_map(|each| Some((each.invitation.mail?, owed(&each.invitation)))).collect();
-    mails::owe_invitations(tx, &mails).await?;
+    mails::owe_all(tx, &mails, pace).await?;
     let (mut changes, mut returned) = (Vec::with_capacity(granted.len()), Vec::new());
     for Granted { invitation, fresh } in granted {
         let state = invitation.event_state(tx)?;

@@ -74,7 +74,7 @@ impl App {
 
     /// Decides what follows a reset that anybody may ask for: nobody but the owner of the mailbox learns whether there is a login.
     async fn decide_requested_reset(&self, mail: &Mail) -> Result<Decision, Error> {
-        if mail.created.plus(self.link.reset) <= self.now() {
+        if mail.wanted_since().plus(self.link.reset) <= self.now() {
             return Ok(Decision::Drop("nobody waits for it any more"));
         }
         let user = users::by_address(&mut *self.store.read().await?, mail.address).await?;

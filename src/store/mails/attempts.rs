@@ -32,8 +32,9 @@ pub async fn take_due(tx: &mut Tx, lease: Duration, eligible: Eligible<'_>) -> R
                            and address not in (select unhex(value) from json_each(?4))
                          order by due, id limit 1)
            returning id as "id: MailId", kind, invitation as "invitation: InvitationId", sign_up as "sign_up: SignUpId", link as "link: LoginLinkId",
-                     api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply, created as "created: Timestamp",
-                     due as "due: Timestamp", sent as "sent: Timestamp""#,
+                     api_token as "api_token: ApiTokenId", address as "address: AddressId", recipient, state, attempts, last_reply,
+                     created as "created: Timestamp", planned as "planned: Timestamp", due as "due: Timestamp",
+                     sent as "sent: Timestamp""#,
         until,
         now,
         eligible.most_attempts,

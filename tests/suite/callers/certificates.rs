@@ -14,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use user_management::app::caller::{Credentials, Who};
 use user_management::domain::event::Door;
 use user_management::domain::id::TraceId;
+use user_management::domain::peer::Peer;
 use user_management::proto::{self, Privilege};
 
 use super::{created, whose};
@@ -176,6 +177,7 @@ async fn a_certificate_beats_the_peers_uid() {
         forwarded: false,
         act_as: Vec::new(),
         client: None,
+        peer: Peer::Uid(0),
         door: Door::OperatorsSocket,
         trace: TraceId::from_bytes([0; 16]),
     };

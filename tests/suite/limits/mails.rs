@@ -1,0 +1,175 @@
+//! Mail to somebody who may not want it: put off where it is too much, and never refused.
+
+use std::time::Duration;
+
+use user_management::proto::{self, DeliveryState, Privilege};
+
+use crate::acme::ACME;
+use crate::client::{Client, reason};
+use crate::mailbox::token_of;
+use crate::site::{PASSWORD, Site};
+
+const BOB: &str = "bob@acme.test";
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn site(limits: &str) -> Site {
+    Site::with(&format!("signup = 'open'\n{limits}")).await
+}
+
+async fn ask_for_reset(client: &mut Client, email: &str) {
+    let request = proto::RequestPasswordResetRequest { email: email.to_owned() };
+    client.identity.request_password_reset(request).await.expect("the same answer, always");
+}
+
+async fn ask_for_confirmation(client: &mut Client, email: &str) {
+    let request = proto::ResendConfirmationRequest { email: email.to_owned() };
+    client.identity.resend_confirmation(request).await.expect("the same answer, always");
+}
+
+/// The mails to an address: state, what was said of it last, and in how many minutes it is due.
+async fn outbox(site: &Site, email: &str) -> Vec<(DeliveryState, String, Option<i64>)> {
+    site.mails_settled().await;
+    let request = proto::ListMailRequest::default();
+    let mails = site.operator().await.operations.list_mail(request).await.expect("listed").into_inner().mails;
+    let now = site.app().now().as_micros() / 1_000_000;
+    let of_it = mails.into_iter().filter(|mail| mail.recipient.eq_ignore_ascii_case(email));
+    let mut all: Vec<_> = of_it
+        .map(|mail| {
+            let due = mail.next_attempt_time.map(|time| (time.seconds - now) / 60);
+            (mail.state(), mail.last_reply, due)
+        })
+        .collect();
+    all.sort_by_key(|(state, reply, due)| (*state as i32, *due, reply.clone()));
+    all
+}
+
+fn waiting(minutes: i64) -> (DeliveryState, String, Option<i64>) {
+    (DeliveryState::Queued, "put off, since much went to this address lately".to_owned(), Some(minutes))
+}
+
+fn made_way() -> (DeliveryState, String, Option<i64>) {
+    (DeliveryState::Dropped, "a newer mail of its kind took its place".to_owned(), None)
+}
+
+#[tokio::test]
+async fn mail_beyond_the_pace_is_put_off_and_several_of_a_kind_become_one() {
+    let site = site("limits.mails_per_recipient_hour = 3").await;
+    site.confirmed(BOB).await;
+    let mut nobody = site.nobody().await;
+    for _ in 0..5 {
+        ask_for_reset(&mut nobody, BOB).await;
+    }
+    ask_for_confirmation(&mut nobody, BOB).await;
+    ask_for_confirmation(&mut site.stranger(2).await, "BOB@acme.test").await;
+    let all = outbox(&site, BOB).await;
+    assert_eq!(all.len(), 8);
+    assert_eq!(all[..2], [waiting(60), waiting(60)], "a reset and a confirmation");
+    assert_eq!(all[5..], [made_way(), made_way(), made_way()]);
+    assert_eq!(site.mails_to(BOB).len(), 3);
+    site.clock.advance(Duration::from_mins(59));
+    site.mails_settled().await;
+    assert_eq!(site.mails_to(BOB).len(), 3);
+    site.clock.advance(Duration::from_mins(1));
+    let token = loop {
+        // the worker looks at its queue once a minute of the host's, or when a mail is owed
+        site.operator().await.resume_mail().await;
+        site.mails_settled().await;
+        if site.mails_to(BOB).len() == 5 {
+            break site.mails_to(BOB).iter().rev().find_map(|mail| token_of(mail)).expect("a reset's link");
+        }
+    };
+    let request = proto::ResetPasswordRequest { token, password: "hammer and tongs".to_owned() };
+    nobody.identity.reset_password(request).await.expect("it was wanted an hour later, so its link is good");
+}
+
+#[tokio::test]
+async fn asking_again_sends_the_same_open_reset_link_again() {
+    let site = site("").await;
+    site.confirmed(BOB).await;
+    let mut nobody = site.nobody().await;
+    ask_for_reset(&mut nobody, BOB).await;
+    let first = site.mailed_token(BOB).await;
+    site.clock.advance(Duration::from_mins(10));
+    ask_for_reset(&mut nobody, BOB).await;
+    assert_eq!((site.mailed_token(BOB).await, site.mails_to(BOB).len()), (first, 3));
+}
+
+#[tokio::test]
+async fn the_pace_is_the_same_for_an_address_without_a_login_and_outlives_a_restart() {
+    let mut site = site("limits.mails_per_recipient_hour = 0\nlimits.mails_per_recipient_day = 3").await;
+    site.confirmed(BOB).await;
+    let mut nobody = site.nobody().await;
+    ask_for_reset(&mut nobody, "none@acme.test").await;
+    for email in [BOB, "none@acme.test"] {
+        ask_for_reset(&mut nobody, email).await;
+        ask_for_reset(&mut nobody, email).await;
+    }
+    for email in [BOB, "none@acme.test"] {
+        assert!(outbox(&site, email).await.iter().all(|(state, ..)| *state != DeliveryState::Queued));
+    }
+    site.clock.advance(HOUR);
+    site.restart(None).await;
+    let mut nobody = site.nobody().await;
+    for email in [BOB, "none@acme.test"] {
+        ask_for_reset(&mut nobody, email).await;
+        assert_eq!(outbox(&site, email).await[0], waiting(23 * 60), "{email}");
+    }
+}
+
+#[tokio::test]
+async fn every_sign_up_gets_its_own_mail_however_many_strangers_make() {
+    let site = site("limits.mails_per_recipient_hour = 1").await;
+    let sign_up = |password: &str| proto::SignUpRequest {
+        email: BOB.to_owned(),
+        password: password.to_owned(),
+        display_name: "Somebody".to_owned(),
+    };
+    let mut stranger = site.stranger(2).await;
+    stranger.identity.sign_up(sign_up("the stranger's password")).await.expect("anybody may sign up");
+    site.nobody().await.identity.sign_up(sign_up(PASSWORD)).await.expect("anybody may sign up");
+    stranger.identity.sign_up(sign_up("another of the stranger's")).await.expect("anybody may sign up");
+    let all = outbox(&site, BOB).await;
+    assert_eq!((all.len(), &all[..2]), (3, &[waiting(60), waiting(120)][..]));
+    site.clock.advance(HOUR);
+    site.operator().await.resume_mail().await;
+    let token = site.mailed_token(BOB).await;
+    let request = proto::ConfirmEmailRequest { token, password: PASSWORD.to_owned() };
+    site.nobody().await.identity.confirm_email(request).await.expect("it is the second one's own");
+}
+
+#[tokio::test]
+async fn an_invitation_that_was_put_off_and_sent_again_goes_once_with_the_newest_link() {
+    let site = site("limits.mails_per_recipient_hour = 1").await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    ask_for_reset(&mut site.nobody().await, BOB).await;
+    let mut manager = site.bearer(&ann.token).await;
+    let invitation = manager.invite(BOB, Privilege::Normal, &[]).await.expect("invited, though the mail waits");
+    manager.resend(&invitation.id).await.expect("sent again");
+    assert_eq!(outbox(&site, BOB).await[0], waiting(60));
+    let shown = manager.invitation(&invitation.id).await.delivery.expect("a delivery");
+    assert_eq!((shown.state(), shown.attempts), (DeliveryState::Queued, 0));
+    assert!(site.mails_to(BOB).is_empty());
+    site.clock.advance(HOUR);
+    site.operator().await.resume_mail().await;
+    let token = site.mailed_token(BOB).await;
+    assert_eq!(site.mails_to(BOB).len(), 1);
+    manager.preview(&token).await.expect("the link is the newest");
+    // the operator's mails wait for nobody, and hold none up
+    site.operator().await.resend(&invitation.id).await.expect("sent again");
+    site.mails_settled().await;
+    assert_eq!(site.mails_to(BOB).len(), 2);
+    assert_eq!(reason(&manager.preview(&token).await.expect_err("refused")), "LINK_INVALID");
+}
+
+impl Client {
+    /// Wakes the worker by a mail that is owed: a clock that is set wakes nobody.
+    async fn resume_mail(&mut self) {
+        let request = proto::CreateUserRequest {
+            email: format!("wake{}@acme.test", self.last_event().await),
+            display_name: "Nobody".to_owned(),
+            ..Default::default()
+        };
+        self.users.create_user(request).await.expect("created");
+    }
+}
