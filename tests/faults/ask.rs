@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     pub(crate) decided: AtomicU64,
     /// Requests that had to be sent again because their answer never came, or said that the storage was at fault.
     pub(crate) repeated: AtomicU64,
+    /// How often that happened in all: it grows while something is at fault, also when every client is at a request that failed before.
+    pub(crate) unanswered: AtomicU64,
 }
 
 impl Tally {
@@ -94,6 +96,7 @@ where
             return Asked { told: Told::Refused(info.reason), unanswered };
         }
         unanswered += 1;
+        tally.unanswered.fetch_add(1, Ordering::Relaxed);
         let since = since.get_or_insert_with(|| {
             tally.repeated.fetch_add(1, Ordering::Relaxed);
             Instant::now()

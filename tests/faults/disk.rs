@@ -51,10 +51,10 @@ pub(crate) async fn that_is_slow_and_fails_at_times_loses_nothing() {
     .await;
     for _ in 0..rounds {
         sleep(Duration::from_millis(dice.throw(400))).await;
-        let before = run.writers.tally.repeated.load(Ordering::Relaxed);
+        let before = run.writers.tally.unanswered.load(Ordering::Relaxed);
         std::fs::write(&broken, "").expect("broken");
         let end = Instant::now() + LONG;
-        while run.writers.tally.repeated.load(Ordering::Relaxed) == before {
+        while run.writers.tally.unanswered.load(Ordering::Relaxed) == before {
             assert!(Instant::now() < end, "a broken disk isn't noticed");
             sleep(Duration::from_millis(5)).await;
         }

@@ -84,10 +84,11 @@ pub(crate) async fn that_fills_and_empties_loses_nothing() {
     let mut kills = 0;
     for _ in 0..rounds {
         sleep(Duration::from_millis(dice.throw(400))).await;
-        let before = run.writers.tally.repeated.load(Ordering::Relaxed);
+        let before = run.writers.tally.unanswered.load(Ordering::Relaxed);
         disk.fill();
         let end = Instant::now() + LONG;
-        while run.writers.tally.repeated.load(Ordering::Relaxed) == before || health(&run.place).await == ServingStatus::Serving {
+        while run.writers.tally.unanswered.load(Ordering::Relaxed) == before || health(&run.place).await == ServingStatus::Serving
+        {
             assert!(Instant::now() < end, "a full disk isn't noticed");
             sleep(Duration::from_millis(5)).await;
         }
