@@ -65,12 +65,14 @@ impl App {
         let token = Bearer::Personal.token(store::random()?);
         let digest = TokenDigest::of(token.expose_secret());
         let rehearsed = terms.validate_only;
+        let quota = self.api_tokens_of(person.signed_in.user);
         let (api_token, replayed) = self
             .store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
                 let work = async |tx: &mut Tx| {
                     roles?;
+                    quota.spend(tx, 1).await?;
                     make(tx, &person, &new, digest).await
                 };
                 let made = once(tx, &terms, work).await?;

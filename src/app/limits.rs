@@ -15,6 +15,7 @@
 //! | `invitations_per_grantor` | 3000 a day | invitations, renewed and sent again ones too, by a person or service | mail in others' names; a batch of a thousand, and some sent again |
 //! | `invitations_per_account` | 5000 a day | the same, into an account | the same, by many together |
 //! | `address_changes_per_user` | 10 a day | links that a person has mailed to new addresses | mail to addresses that aren't theirs |
+//! | `api_tokens_per_user` | 50 a day | personal tokens that a person makes | rows, events and mail of a program that makes one at each run |
 //!
 //! Zero switches one off, but for `sign_ups_per_address`. Whoever is the operator by the uid on the operators' socket is under none of them, and
 //! nothing that they cause counts. A rehearsal (`validate_only`) is judged like the call and uses nothing up.

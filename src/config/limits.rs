@@ -68,6 +68,8 @@ pub struct AbuseLimits {
     pub invitations_per_account: u32,
     /// New addresses in a day that one person has a link mailed to.
     pub address_changes_per_user: u32,
+    /// Personal tokens in a day that one person makes.
+    pub api_tokens_per_user: u32,
 }
 
 impl AbuseLimits {
@@ -89,6 +91,7 @@ impl AbuseLimits {
             invitations_per_grantor: settings.whole("limits.invitations_per_grantor", 3000, 0..=MOST),
             invitations_per_account: settings.whole("limits.invitations_per_account", 5000, 0..=MOST),
             address_changes_per_user: settings.whole("limits.address_changes_per_user", 10, 0..=MOST),
+            api_tokens_per_user: settings.whole("limits.api_tokens_per_user", 50, 0..=MOST),
         }
     }
 }

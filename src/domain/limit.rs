@@ -25,6 +25,8 @@ pub enum Limit {
     InvitationsPerAccount = 9,
     /// New addresses that one person has a link mailed to.
     AddressChangesPerUser = 10,
+    /// Personal tokens that one person makes.
+    ApiTokensPerUser = 11,
 }
 
 impl Limit {
@@ -42,6 +44,7 @@ impl Limit {
             Self::InvitationsPerGrantor => "limits.invitations_per_grantor",
             Self::InvitationsPerAccount => "limits.invitations_per_account",
             Self::AddressChangesPerUser => "limits.address_changes_per_user",
+            Self::ApiTokensPerUser => "limits.api_tokens_per_user",
         }
     }
 
@@ -59,6 +62,7 @@ impl Limit {
             Self::InvitationsPerGrantor => "the caller's invitations of a day are used up",
             Self::InvitationsPerAccount => "the account's invitations of a day are used up",
             Self::AddressChangesPerUser => "the changes of address that may be asked for in a day are used up",
+            Self::ApiTokensPerUser => "the personal tokens that may be made in a day are used up",
         }
     }
 

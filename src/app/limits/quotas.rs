@@ -80,6 +80,17 @@ impl App {
         }
     }
 
+    /// How many personal tokens a person may make.
+    pub(in crate::app) fn api_tokens_of(&self, user: UserId) -> Quota {
+        Quota {
+            limit: Limit::ApiTokensPerUser,
+            subject: user.as_bytes().to_vec(),
+            told: "user".to_owned(),
+            allowance: self.limits.config.api_tokens_per_user,
+            window: DAY,
+        }
+    }
+
     /// What a caller may have mailed to invited people of an account: by the person and by the service that acts for them, and by all
     /// together; nothing for whom nothing limits.
     pub(in crate::app) fn invitations_of(&self, caller: &Caller, account: &Account) -> Vec<Quota> {

@@ -134,3 +134,30 @@ async fn a_person_has_so_many_links_mailed_to_new_addresses_in_a_day() {
     let ann = site.sign_in(ANN).await;
     site.bearer(&ann.token).await.change_email("three@evil.test", PASSWORD).await.expect("mailed");
 }
+
+#[tokio::test]
+async fn a_person_makes_so_many_personal_tokens_in_a_day_and_a_rehearsal_uses_none_up() {
+    let mut site = site("limits.api_tokens_per_user = 2").await;
+    site.account("acme").await;
+    let ann = site.member("acme", ANN, proto::Privilege::Admin, &[]).await;
+    let request = |name: &str, validate_only| proto::CreateApiTokenRequest {
+        account: "acme".to_owned(),
+        name: name.to_owned(),
+        validate_only,
+        ..Default::default()
+    };
+    let mut as_ann = site.bearer(&ann.token).await;
+    for name in ["one", "two"] {
+        as_ann.identity.create_api_token(request(name, true)).await.expect("rehearsed");
+        as_ann.identity.create_api_token(request(name, false)).await.expect("made");
+    }
+    site.restart(None).await;
+    for validate_only in [true, false] {
+        let mut as_ann = site.bearer(&ann.token).await;
+        let refused = as_ann.identity.create_api_token(request("three", validate_only)).await.expect_err("refused");
+        assert_eq!(reached(&refused), requests("api_tokens_per_user", "user", DAY));
+    }
+    site.clock.advance(DAY);
+    let ann = site.sign_in(ANN).await;
+    site.bearer(&ann.token).await.identity.create_api_token(request("three", false)).await.expect("made");
+}
