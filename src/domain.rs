@@ -9,6 +9,7 @@ pub mod edition;
 pub mod email;
 pub mod error;
 pub mod event;
+pub mod head;
 pub mod id;
 pub mod invitation;
 pub mod language;

@@ -27,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::clock::Timestamp;
 use super::id::{ApiTokenId, EventId, ServiceId, SessionId, TraceId, UserId};
+pub use bytes::{Part, Value};
 use bytes::{Reader, Writer};
 pub use change::Change;
 pub use states::{
@@ -196,21 +197,31 @@ impl Event {
     /// Lays it out.
     #[must_use]
     pub fn encode(&self) -> Encoded {
-        let mut to = Writer::default();
-        to.u8(VERSION);
-        to.u64(self.seq);
-        to.array(self.id.as_bytes());
-        to.i64(self.time.as_micros());
+        let Writer { bytes, personal, .. } = self.write(Writer::default());
+        let hash = Sha256::digest(&bytes).into();
+        Encoded { bytes, hash, personal }
+    }
+
+    /// Tells its canonical bytes part by part.
+    #[must_use]
+    pub fn parts(&self) -> Vec<Part> {
+        self.write(Writer { parts: Some(Vec::new()), ..Writer::default() }).parts.unwrap_or_default()
+    }
+
+    fn write(&self, mut to: Writer) -> Writer {
+        to.u8("version", VERSION);
+        to.u64("seq", self.seq);
+        to.id("id", &self.id);
+        to.time("time", self.time);
         self.actor.write(&mut to);
-        to.option(self.on_behalf_of.as_ref(), |to, user| to.array(user.as_bytes()));
-        to.option(self.client.as_ref(), Writer::personal);
-        to.u8(self.door as u8);
-        to.array(self.trace.as_bytes());
-        to.u16(self.change.kind());
+        to.option("on_behalf_of", self.on_behalf_of.as_ref(), |to, user| to.id("on_behalf_of", user));
+        to.option("client", self.client.as_ref(), |to, client| to.personal("client", client));
+        to.u8("door", self.door as u8);
+        to.id("trace", &self.trace);
+        to.u16("kind", self.change.kind());
         self.change.write(&mut to);
-        to.array(&self.previous);
-        let hash = Sha256::digest(&to.bytes).into();
-        Encoded { bytes: to.bytes, hash, personal: to.personal }
+        to.array("previous_hash", &self.previous);
+        to
     }
 
     /// Reads one back, with the personal values that are still there, by slot.
@@ -238,27 +249,27 @@ impl Event {
 impl Actor {
     fn write(self, to: &mut Writer) {
         match self {
-            Self::Server => to.u8(1),
-            Self::Anonymous => to.u8(2),
+            Self::Server => to.u8("actor", 1),
+            Self::Anonymous => to.u8("actor", 2),
             Self::Operator(uid) => {
-                to.u8(3);
-                to.u32(uid);
+                to.u8("actor", 3);
+                to.u32("actor_uid", uid);
             }
             Self::User { user, session, as_operator } => {
-                to.u8(4);
-                to.array(user.as_bytes());
-                to.option(session.as_ref(), |to, session| to.array(session.as_bytes()));
-                to.u8(as_operator.into());
+                to.u8("actor", 4);
+                to.id("actor_user", &user);
+                to.option("actor_session", session.as_ref(), |to, session| to.id("actor_session", session));
+                to.u8("actor_right", as_operator.into());
             }
             Self::ApiToken { user, token } => {
-                to.u8(4);
-                to.array(user.as_bytes());
-                to.option(Some(&token), |to, token| to.array(token.as_bytes()));
-                to.u8(BY_TOKEN);
+                to.u8("actor", 4);
+                to.id("actor_user", &user);
+                to.option("actor_api_token", Some(&token), |to, token| to.id("actor_api_token", token));
+                to.u8("actor_right", BY_TOKEN);
             }
             Self::Service(service) => {
-                to.u8(5);
-                to.array(service.as_bytes());
+                to.u8("actor", 5);
+                to.id("actor_service", &service);
             }
         }
     }

@@ -17,6 +17,12 @@ fn parse(text: &str, prefix: &'static str) -> Result<Uuid, InvalidId> {
     digits.filter(lowercase).and_then(|digits| Uuid::try_parse(digits).ok()).ok_or(InvalidId { prefix })
 }
 
+/// Any id.
+pub trait Id: std::fmt::Display {
+    /// The 16 bytes that are stored and hashed.
+    fn bytes(&self) -> &[u8; 16];
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -44,6 +50,12 @@ macro_rules! ids {
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
+            }
+        }
+
+        impl Id for $name {
+            fn bytes(&self) -> &[u8; 16] {
+                self.as_bytes()
             }
         }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use user_management::domain::event::{Actor, Change, Encoded, Event, Malformed, Personal, Salted};
+use user_management::domain::event::{Actor, Change, Encoded, Event, Malformed, Part, Personal, Salted, Value};
 use user_management::domain::id::{ApiTokenId, UserId};
 
 use super::reviewed::assert_reviewed;
@@ -122,6 +122,32 @@ fn a_hash_is_sha_256_of_the_bytes_and_changes_with_the_event_before() {
         assert_eq!(encoded.hash, <[u8; 32]>::from(Sha256::digest(&encoded.bytes)));
         let elsewhere = Event { previous: [0; 32], ..event }.encode();
         assert_ne!(elsewhere.hash, encoded.hash);
+    }
+}
+
+#[test]
+fn the_parts_of_an_event_are_its_bytes_in_their_order_each_with_a_name() {
+    for event in fixed_events() {
+        let mut bytes = Vec::new();
+        for Part { name, value } in event.parts() {
+            assert!(!name.is_empty());
+            match value {
+                Value::Integer(width, value) => bytes.extend_from_slice(&value.to_be_bytes()[8 - usize::from(width)..]),
+                Value::Time(micros) => bytes.extend_from_slice(&micros.to_be_bytes()),
+                Value::Option(there) => bytes.push(there.into()),
+                Value::Id(id) => {
+                    let digits = id.split_once('_').expect("a prefix").1;
+                    bytes.extend_from_slice(&u128::from_str_radix(digits, 16).expect("hexadecimal").to_be_bytes());
+                }
+                Value::Bytes(raw) => bytes.extend_from_slice(&raw),
+                Value::Text(text) => {
+                    bytes.extend_from_slice(&u32::try_from(text.len()).expect("short").to_be_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+                Value::Personal(personal) => bytes.extend_from_slice(&personal.digest),
+            }
+        }
+        assert_eq!(hex(&bytes), hex(&event.encode().bytes), "{:?}", event.change);
     }
 }
 

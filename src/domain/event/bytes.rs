@@ -1,57 +1,105 @@
 //! The primitives of the canonical layout: fixed-width big-endian integers, length-prefixed text, one byte before an option.
 
 use super::{Malformed, Personal, Salted};
+use crate::domain::clock::Timestamp;
+use crate::domain::id::Id;
 
-/// Writes the layout and collects the personal values that stand beside it.
+/// One part of the canonical bytes, by the name that the layout has for it. The parts in their order are the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is.
+    pub name: &'static str,
+    /// What stands there.
+    pub value: Value,
+}
+
+/// What stands in one part of the canonical bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// An integer of this many bytes, big-endian.
+    Integer(u8, u64),
+    /// Microseconds since 1970, UTC: eight bytes, with a sign.
+    Time(i64),
+    /// The byte before an option: whether it is there.
+    Option(bool),
+    /// The 16 bytes of an id, as it is shown.
+    Id(String),
+    /// Bytes as they are.
+    Bytes(Vec<u8>),
+    /// A text behind its length.
+    Text(String),
+    /// The digest of a personal value.
+    Personal(Personal),
+}
+
+/// Writes the layout and collects the personal values that stand beside it; tells the parts by name where somebody asked for them.
 #[derive(Default)]
 pub(super) struct Writer {
     pub(super) bytes: Vec<u8>,
     pub(super) personal: Vec<Personal>,
+    pub(super) parts: Option<Vec<Part>>,
 }
 
 impl Writer {
-    pub(super) fn u8(&mut self, value: u8) {
+    pub(super) fn u8(&mut self, name: &'static str, value: u8) {
         self.bytes.push(value);
+        self.tell(name, || Value::Integer(1, value.into()));
     }
 
-    pub(super) fn u16(&mut self, value: u16) {
+    pub(super) fn u16(&mut self, name: &'static str, value: u16) {
         self.bytes.extend_from_slice(&value.to_be_bytes());
+        self.tell(name, || Value::Integer(2, value.into()));
     }
 
-    pub(super) fn u32(&mut self, value: u32) {
+    pub(super) fn u32(&mut self, name: &'static str, value: u32) {
         self.bytes.extend_from_slice(&value.to_be_bytes());
+        self.tell(name, || Value::Integer(4, value.into()));
     }
 
-    pub(super) fn u64(&mut self, value: u64) {
+    pub(super) fn u64(&mut self, name: &'static str, value: u64) {
         self.bytes.extend_from_slice(&value.to_be_bytes());
+        self.tell(name, || Value::Integer(8, value));
     }
 
-    pub(super) fn i64(&mut self, value: i64) {
-        self.bytes.extend_from_slice(&value.to_be_bytes());
+    pub(super) fn time(&mut self, name: &'static str, value: Timestamp) {
+        self.bytes.extend_from_slice(&value.as_micros().to_be_bytes());
+        self.tell(name, || Value::Time(value.as_micros()));
     }
 
-    pub(super) fn array<const N: usize>(&mut self, value: &[u8; N]) {
+    pub(super) fn id(&mut self, name: &'static str, value: &impl Id) {
+        self.bytes.extend_from_slice(value.bytes());
+        self.tell(name, || Value::Id(value.to_string()));
+    }
+
+    pub(super) fn array<const N: usize>(&mut self, name: &'static str, value: &[u8; N]) {
         self.bytes.extend_from_slice(value);
+        self.tell(name, || Value::Bytes(value.to_vec()));
     }
 
-    pub(super) fn text(&mut self, value: &str) {
-        self.u32(u32::try_from(value.len()).unwrap_or(u32::MAX));
+    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+        self.bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes());
         self.bytes.extend_from_slice(value.as_bytes());
+        self.tell(name, || Value::Text(value.to_owned()));
     }
 
     /// Writes the digest alone.
-    pub(super) fn personal(&mut self, value: &Personal) {
-        self.array(&value.digest);
+    pub(super) fn personal(&mut self, name: &'static str, value: &Personal) {
+        self.bytes.extend_from_slice(&value.digest);
+        self.tell(name, || Value::Personal(value.clone()));
         self.personal.push(value.clone());
     }
 
-    pub(super) fn option<T>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
-        match value {
-            None => self.u8(0),
-            Some(value) => {
-                self.u8(1);
-                write(self, value);
-            }
+    pub(super) fn option<T>(&mut self, name: &'static str, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
+        self.bytes.push(value.is_some().into());
+        self.tell(name, || Value::Option(value.is_some()));
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn tell(&mut self, name: &'static str, value: impl FnOnce() -> Value) {
+        if let Some(parts) = &mut self.parts {
+            parts.push(Part { name, value: value() });
         }
     }
 }

@@ -45,8 +45,8 @@ pub struct DataState {
 
 impl State for DataState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.epoch.as_bytes());
-        to.u8(self.edition.code());
+        to.id("epoch", &self.epoch);
+        to.u8("edition", self.edition.code());
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -66,8 +66,8 @@ pub struct MailState {
 
 impl State for MailState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.mail.as_bytes());
-        to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
+        to.id("mail", &self.mail);
+        to.option("invitation", self.invitation.as_ref(), |to, invitation| to.id("invitation", invitation));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -93,11 +93,11 @@ pub struct AccountState {
 
 impl State for AccountState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.account.as_bytes());
-        to.text(&self.name);
-        to.text(&self.display_name);
-        to.text(&self.timezone);
-        to.u8(self.closed.into());
+        to.id("account", &self.account);
+        to.text("name", &self.name);
+        to.text("display_name", &self.display_name);
+        to.text("timezone", &self.timezone);
+        to.u8("closed", self.closed.into());
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -151,17 +151,17 @@ pub struct InvitationState {
 
 impl State for InvitationState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.invitation.as_bytes());
-        to.array(self.account.as_bytes());
-        to.array(self.address.as_bytes());
-        to.personal(&self.email);
+        to.id("invitation", &self.invitation);
+        to.id("account", &self.account);
+        to.id("address", &self.address);
+        to.personal("email", &self.email);
         write_standing(to, self.standing);
-        to.u8(self.state.code());
-        to.option(self.grantor.user.as_ref(), |to, user| to.array(user.as_bytes()));
-        to.option(self.grantor.service.as_ref(), |to, service| to.array(service.as_bytes()));
-        to.option(self.expires.as_ref(), |to, time| write_time(to, *time));
-        to.u32(self.send_count);
-        to.option(self.answered_by.as_ref(), |to, user| to.array(user.as_bytes()));
+        to.u8("state", self.state.code());
+        to.option("grantor_user", self.grantor.user.as_ref(), |to, user| to.id("grantor_user", user));
+        to.option("grantor_service", self.grantor.service.as_ref(), |to, service| to.id("grantor_service", service));
+        to.option("expires", self.expires.as_ref(), |to, time| to.time("expires", *time));
+        to.u32("send_count", self.send_count);
+        to.option("answered_by", self.answered_by.as_ref(), |to, user| to.id("answered_by", user));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -208,11 +208,11 @@ pub struct MemberState {
 
 impl State for MemberState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.account.as_bytes());
-        to.array(self.user.as_bytes());
+        to.id("account", &self.account);
+        to.id("user", &self.user);
         write_standing(to, self.standing);
-        write_time(to, self.joined);
-        to.option(self.invitation.as_ref(), |to, invitation| to.array(invitation.as_bytes()));
+        to.time("joined", self.joined);
+        to.option("invitation", self.invitation.as_ref(), |to, invitation| to.id("invitation", invitation));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -253,14 +253,14 @@ pub struct ServiceState {
 
 impl State for ServiceState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.service.as_bytes());
-        to.text(&self.name);
-        to.u32(self.scopes.bits());
-        to.option(self.account.as_ref(), |to, account| to.array(account.as_bytes()));
-        to.option(self.token.as_ref(), |to, token| to.array(token.as_bytes()));
-        to.option(self.certificate.as_ref(), |to, name| to.text(name));
-        to.option(self.expires.as_ref(), |to, time| write_time(to, *time));
-        to.u8(self.revoked.into());
+        to.id("service", &self.service);
+        to.text("name", &self.name);
+        to.u32("scopes", self.scopes.bits());
+        to.option("account", self.account.as_ref(), |to, account| to.id("account", account));
+        to.option("token", self.token.as_ref(), |to, token| to.array("token", token.as_bytes()));
+        to.option("certificate", self.certificate.as_ref(), |to, name| to.text("certificate", name));
+        to.option("expires", self.expires.as_ref(), |to, time| to.time("expires", *time));
+        to.u8("revoked", self.revoked.into());
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -281,10 +281,6 @@ impl State for ServiceState {
     }
 }
 
-fn write_time(to: &mut Writer, time: Timestamp) {
-    to.i64(time.as_micros());
-}
-
 fn read_time(from: &mut Reader<'_>) -> Result<Timestamp, Malformed> {
     from.i64().map(Timestamp::from_micros)
 }
@@ -298,8 +294,8 @@ fn read_bool(from: &mut Reader<'_>) -> Result<bool, Malformed> {
 }
 
 fn write_standing(to: &mut Writer, standing: Standing) {
-    to.u8(standing.privilege.code());
-    to.u8(standing.roles.bits());
+    to.u8("privilege", standing.privilege.code());
+    to.u8("roles", standing.roles.bits());
 }
 
 fn read_standing(from: &mut Reader<'_>) -> Result<Standing, Malformed> {

@@ -1,6 +1,6 @@
 //! Personal tokens.
 
-use super::{State, read_bool, read_standing, read_time, write_standing, write_time};
+use super::{State, read_bool, read_standing, read_time, write_standing};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::bytes::{Reader, Writer};
 use crate::domain::event::{Malformed, Personal};
@@ -31,14 +31,14 @@ pub struct ApiTokenState {
 
 impl State for ApiTokenState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.api_token.as_bytes());
-        to.array(self.user.as_bytes());
-        to.array(self.account.as_bytes());
-        to.personal(&self.name);
-        to.array(self.token.as_bytes());
-        to.option(self.cap.as_ref(), |to, cap| write_standing(to, *cap));
-        write_time(to, self.expires);
-        to.u8(self.ended.into());
+        to.id("api_token", &self.api_token);
+        to.id("user", &self.user);
+        to.id("account", &self.account);
+        to.personal("name", &self.name);
+        to.array("token", self.token.as_bytes());
+        to.option("cap", self.cap.as_ref(), |to, cap| write_standing(to, *cap));
+        to.time("expires", self.expires);
+        to.u8("ended", self.ended.into());
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {

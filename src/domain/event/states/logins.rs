@@ -1,6 +1,6 @@
 //! People, their sessions, and the links that change a login.
 
-use super::{State, read_bool, read_time, write_time};
+use super::{State, read_bool, read_time};
 use crate::domain::clock::Timestamp;
 use crate::domain::event::bytes::{Reader, Writer};
 use crate::domain::event::{Malformed, Personal};
@@ -27,12 +27,12 @@ pub struct UserState {
 
 impl State for UserState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.user.as_bytes());
-        to.array(self.address.as_bytes());
-        to.personal(&self.email);
-        to.personal(&self.display_name);
-        to.u8(self.active.into());
-        to.u8(self.super_admin.into());
+        to.id("user", &self.user);
+        to.id("address", &self.address);
+        to.personal("email", &self.email);
+        to.personal("display_name", &self.display_name);
+        to.u8("active", self.active.into());
+        to.u8("super_admin", self.super_admin.into());
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -65,8 +65,8 @@ pub struct EmailChangeState {
 impl State for EmailChangeState {
     fn write(&self, to: &mut Writer) {
         self.user.write(to);
-        to.array(self.former.as_bytes());
-        to.option(self.kept.as_ref(), |to, session| to.array(session.as_bytes()));
+        to.id("former", &self.former);
+        to.option("kept", self.kept.as_ref(), |to, session| to.id("kept", session));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -93,8 +93,8 @@ pub struct LoginState {
 
 impl State for LoginState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.user.as_bytes());
-        to.option(self.kept.as_ref(), |to, session| to.array(session.as_bytes()));
+        to.id("user", &self.user);
+        to.option("kept", self.kept.as_ref(), |to, session| to.id("kept", session));
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -118,8 +118,8 @@ pub struct ErasedState {
 
 impl State for ErasedState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.user.as_bytes());
-        to.array(self.address.as_bytes());
+        to.id("user", &self.user);
+        to.id("address", &self.address);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -146,12 +146,12 @@ pub struct LoginLinkState {
 
 impl State for LoginLinkState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.link.as_bytes());
-        to.array(self.user.as_bytes());
-        to.u8(self.purpose as u8);
-        to.option(self.email.as_ref(), Writer::personal);
-        write_time(to, self.expires);
-        to.u8(self.returned.into());
+        to.id("link", &self.link);
+        to.id("user", &self.user);
+        to.u8("purpose", self.purpose as u8);
+        to.option("email", self.email.as_ref(), |to, value| to.personal("email", value));
+        to.time("expires", self.expires);
+        to.u8("returned", self.returned.into());
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
@@ -187,11 +187,11 @@ pub struct SessionState {
 
 impl State for SessionState {
     fn write(&self, to: &mut Writer) {
-        to.array(self.session.as_bytes());
-        to.array(self.user.as_bytes());
-        to.array(self.token.as_bytes());
-        write_time(to, self.authenticated);
-        write_time(to, self.expires);
+        to.id("session", &self.session);
+        to.id("user", &self.user);
+        to.array("token", self.token.as_bytes());
+        to.time("authenticated", self.authenticated);
+        to.time("expires", self.expires);
     }
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
