@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tracing::warn;
 
 use crate::config::mail::{MailConfig, MailTransport};
 use crate::config::{Config, LinkConfig, SessionConfig, Signup};
@@ -73,6 +74,8 @@ pub struct App {
     mail_concurrent: usize,
     in_flight: Arc<InFlight>,
     started: Timestamp,
+    /// When the head of history was logged last.
+    head_told: Mutex<Option<Timestamp>>,
 }
 
 /// Why the service can't start: one line for the person who started it.
@@ -160,6 +163,7 @@ impl App {
             mail_concurrent: config.mail.concurrent,
             in_flight: Arc::default(),
             started: clock.now(),
+            head_told: Mutex::default(),
             clock,
         }))
     }
@@ -198,6 +202,9 @@ impl App {
     pub async fn close(&self) {
         self.flush_sessions().await;
         self.flush_api_tokens().await;
+        if let Err(error) = self.tell_head().await {
+            warn!(error = %chain(&error), "the head of history can't be told");
+        }
         self.store.close().await;
     }
 

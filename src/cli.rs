@@ -126,8 +126,14 @@ enum Operation {
     User(Noun<user::Verb>),
     /// Internal tools that call with a token or a certificate: list, create, revoke
     Service(Noun<service::Verb>),
-    /// What was recorded: list, verify
+    /// What was recorded: list, verify, export
     Events(Noun<event::Verb>),
+    /// The same as `events verify`
+    #[command(hide = true)]
+    VerifyEvents(Alias<event::Verify>),
+    /// The same as `events export`
+    #[command(hide = true)]
+    ExportEvents(Alias<event::Export>),
     /// The mail queue: list, retry
     Mail(Noun<mail::Verb>),
     /// Say whether a user has a permission in an account, and why; or all that they have
@@ -138,6 +144,15 @@ enum Operation {
 #[derive(Debug, Args)]
 struct Noun<V: Subcommand> {
     #[command(subcommand)]
+    verb: V,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+/// Another name for a verb of a noun.
+#[derive(Debug, Args)]
+struct Alias<V: Args> {
+    #[command(flatten)]
     verb: V,
     #[command(flatten)]
     manner: Manner,
@@ -209,6 +224,8 @@ impl Operation {
             Self::User(noun) => noun.manner,
             Self::Service(noun) => noun.manner,
             Self::Events(noun) => noun.manner,
+            Self::VerifyEvents(alias) => alias.manner,
+            Self::ExportEvents(alias) => alias.manner,
             Self::Mail(noun) => noun.manner,
             Self::Check(check) => check.manner,
         }
@@ -224,6 +241,8 @@ impl Operation {
             Self::User(noun) => noun.verb.run(console).await?,
             Self::Service(noun) => noun.verb.run(console).await?,
             Self::Events(noun) => return noun.verb.run(console).await,
+            Self::VerifyEvents(alias) => return alias.verb.run(console).await,
+            Self::ExportEvents(alias) => return alias.verb.run(console).await,
             Self::Mail(noun) => noun.verb.run(console).await?,
             Self::Check(check) => return check.run(console).await,
         }

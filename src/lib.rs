@@ -51,7 +51,8 @@
 //! - **Nothing that strangers cause is without limit**, no limit tells them which addresses have a login, and none locks a person out: the
 //!   table of all of them, with defaults and reasons, stands in `app::limits`.
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
-//!   erased.
+//!   erased. It proves itself but for its end and for having been written anew as a whole, which takes a head that was kept elsewhere
+//!   ([`domain::head`]); the rows of the present are held against the last events about them (`store::events`).
 //! - **A page costs the same however much there is.** Lists read along an index for whatever is asked, merging the classes of their entries
 //!   (`0004_lists.sql` says how), and look at no more entries than the longest page has ([`app::page::Search`]).
 //! - **The directory equals the database.** Events change it in commit order, on the writer's thread, before the answers.

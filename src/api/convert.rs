@@ -30,7 +30,7 @@ use crate::store::members::Member;
 use crate::store::services::Service;
 use crate::store::users::User;
 
-pub(super) use event::event;
+pub(super) use event::{event, head, stored_event, verified};
 
 /// A moment.
 pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {

@@ -16,6 +16,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::{Email, EmailPrefix};
 use crate::domain::error::{Error, Violation};
 use crate::domain::event::{Actor, Subject};
+use crate::domain::head::Head;
 use crate::domain::name::{DisplayName, Slug, Timezone};
 use crate::domain::permission::Permission;
 use crate::domain::policy::Standing;
@@ -30,6 +31,9 @@ const ETAG: usize = 64;
 
 /// Roles, states or scopes in one list at most, so that a list can't be made of repetitions.
 const LIST: usize = 16;
+
+/// Heads of history in one call at most: one an hour for more than a year.
+const HEADS: usize = 10_000;
 
 /// Above every number of a kind of events.
 const KINDS_END: u16 = 256;
@@ -54,6 +58,27 @@ impl Fields {
     /// Refuses if anything is wrong.
     pub(super) fn check(self) -> Result<(), Error> {
         if self.violations.is_empty() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// Parses heads of history that were kept elsewhere.
+    pub(super) fn heads(&mut self, given: &[proto::HistoryHead]) -> Option<Vec<Head>> {
+        if given.len() > HEADS {
+            self.violate("heads", &format_args!("must be at most {HEADS}"));
+            return None;
+        }
+        let heads = given.iter().enumerate().map(|(at, head)| {
+            let epoch = if head.epoch.is_empty() {
+                Some(None)
+            } else {
+                self.take(&format!("heads[{at}].epoch"), head.epoch.parse()).map(Some)
+            };
+            let hash = head.hash[..].try_into().map_err(|_| "must be 32 bytes");
+            let hash = self.take(&format!("heads[{at}].hash"), hash);
+            let seq = self.take(&format!("heads[{at}].seq"), if head.seq > 0 { Ok(head.seq) } else { Err("must be at least 1") });
+            Some(Head { epoch: epoch?, seq: seq?, hash: hash? })
+        });
+        let heads: Vec<Option<Head>> = heads.collect();
+        heads.into_iter().collect()
     }
 
     /// Takes a value, or notes why it can't be taken.

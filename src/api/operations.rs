@@ -123,10 +123,24 @@ impl Operations for Api {
     }
 
     async fn verify_events(&self, request: Request<proto::VerifyEventsRequest>) -> Answer<proto::VerifyEventsResponse> {
-        self.answer(request, |caller, _| async move {
+        self.answer(request, |caller, request| async move {
             let reader = self.app.operations_reader(&caller)?;
-            let found = self.app.verify_events(&reader).await?;
-            Ok(proto::VerifyEventsResponse { events: found.events, first_broken: found.first_broken.unwrap_or(0) })
+            let mut fields = Fields::default();
+            let Some(heads) = fields.heads(&request.heads) else { return Err(fields.refusal()) };
+            let found = self.app.verify_events(&reader, heads).await?;
+            Ok(convert::verified(&self.app.view(), &found))
+        })
+        .await
+    }
+
+    async fn export_events(&self, request: Request<proto::ExportEventsRequest>) -> Answer<proto::ExportEventsResponse> {
+        self.answer(request, |caller, request| async move {
+            let operator = self.app.operator(&caller)?;
+            let mut fields = Fields::default();
+            let Some(page) = fields.page(request.page_size, String::new()) else { return Err(fields.refusal()) };
+            let (events, head) = self.app.export_events(&operator, request.from_seq, &page).await?;
+            let events = events.into_iter().map(convert::stored_event).collect();
+            Ok(proto::ExportEventsResponse { events, head: Some(convert::head(head)) })
         })
         .await
     }

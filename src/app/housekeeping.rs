@@ -37,7 +37,9 @@ impl App {
     /// Keeps house until told to stop.
     pub async fn keep_house(self: Arc<Self>, stop: CancellationToken) {
         let mut minutes = 0_u64;
+        self.tell_head_by_clock().await;
         while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
+            self.tell_head_by_clock().await;
             self.flush_sessions().await;
             if minutes.is_multiple_of(5) {
                 self.flush_api_tokens().await;
@@ -48,6 +50,12 @@ impl App {
                 self.erase_mail_files().await;
             }
             minutes += 1;
+        }
+    }
+
+    async fn tell_head_by_clock(&self) {
+        if let Err(error) = self.tell_head_when_due().await {
+            warn!(error = %chain(&error), "the head of history can't be told");
         }
     }
 

@@ -1,5 +1,10 @@
 //! What operators need to run the service: what is running, what happened, what waits in the queue.
 
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnection;
+use tracing::info;
+
 use super::App;
 use super::access::Revision;
 use super::admission::{Admitted, Operator, Reader, is_operator};
@@ -9,11 +14,26 @@ use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, Event, MailState};
+use crate::domain::head::{Fault, Head};
 use crate::domain::id::{AccountId, MailId};
 use crate::store::accounts;
-use crate::store::events::{self, Which, Whole};
+use crate::store::events::{self, Broken, Difference, Stored, Walked, Which};
 use crate::store::mails::{self, Mail, Queue};
 use crate::store::requests::{Terms, once};
+
+/// How often the head of history goes to the log.
+const TELL_HEAD: Duration = Duration::from_hours(1);
+
+/// How many things that aren't as history says are told.
+const DIFFERENCES: usize = 100;
+
+/// What became of history.
+pub struct Verified {
+    /// The walk over it.
+    pub walked: Walked,
+    /// What isn't as it says; not looked for where it is broken.
+    pub differences: Vec<Difference>,
+}
 
 /// What runs.
 pub struct Running {
@@ -108,14 +128,54 @@ impl App {
         Ok(search.page())
     }
 
-    /// Walks all of history and says whether it is whole.
+    /// Walks all of history and says whether it is whole, also by heads that were kept elsewhere, and then whether the present is as it says.
     ///
     /// A history without its end is whole by itself, so its length is held against what was published since the start.
-    pub async fn verify_events(&self, _reader: &Reader) -> Result<Whole, Error> {
+    pub async fn verify_events(&self, _reader: &Reader, heads: Vec<Head>) -> Result<Verified, Error> {
         let published = self.directory.view().seq();
-        let found = events::verify(&mut *self.store.read().await?).await?;
-        let shortened = found.first_broken.is_none() && found.events < published;
-        Ok(if shortened { Whole { first_broken: Some(found.events + 1), ..found } } else { found })
+        let mut connection = self.store.read().await?;
+        let mut walked = events::verify(&mut connection, heads).await?;
+        if walked.broken.is_none() && walked.events < published {
+            walked.broken = Some(Broken { seq: walked.events + 1, fault: Fault::Truncated, by: None });
+        }
+        let differences = match walked.broken {
+            Some(_) => Vec::new(),
+            None => events::differences(&mut connection, DIFFERENCES).await?,
+        };
+        Ok(Verified { walked, differences })
+    }
+
+    /// Reads events as they are stored, oldest first, and then the head of history.
+    pub async fn export_events(&self, _operator: &Operator, from: u64, page: &PageRequest) -> Result<(Vec<Stored>, Head), Error> {
+        let mut connection = self.store.read().await?;
+        let stored = events::stored(&mut connection, from, page.size.rows()).await?;
+        Ok((stored, self.head(&mut connection).await?))
+    }
+
+    /// Logs the head of history if the last time was an hour ago; answers it if it did. Whoever keeps the log elsewhere can prove later that
+    /// nothing before was shortened or written anew. It is told whether it changed or not: a log without it was cut.
+    pub async fn tell_head_when_due(&self) -> Result<Option<Head>, Error> {
+        let now = self.clock.now();
+        {
+            let mut told = self.head_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if told.is_some_and(|told| now >= told && now < told.plus(TELL_HEAD)) {
+                return Ok(None);
+            }
+            *told = Some(now);
+        }
+        self.tell_head().await.map(Some)
+    }
+
+    /// Logs the head of history.
+    pub(super) async fn tell_head(&self) -> Result<Head, Error> {
+        let head = self.head(&mut *self.store.read().await?).await?;
+        info!(%head, "the head of history");
+        Ok(head)
+    }
+
+    async fn head(&self, connection: &mut SqliteConnection) -> Result<Head, Error> {
+        let (seq, hash) = events::last(connection).await?;
+        Ok(Head { epoch: Some(self.directory.view().epoch()), seq, hash })
     }
 
     /// Lists the outbox, newest first; `states` has a bit for each code, none for all.

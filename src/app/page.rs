@@ -17,6 +17,12 @@ const MOST: i64 = 1000;
 pub struct PageSize(i64);
 
 impl PageSize {
+    /// As a number of rows.
+    #[must_use]
+    pub const fn rows(self) -> i64 {
+        self.0
+    }
+
     /// Takes what a caller asked for: 0 is the default, more than the most is the most, less than 0 is none.
     #[must_use]
     pub fn of(asked: i32) -> Option<Self> {

@@ -123,6 +123,7 @@ calls! {
         RevokeService: RevokeServiceRequest => RevokeServiceResponse,
         ListEvents: ListEventsRequest => ListEventsResponse { events: Event },
         VerifyEvents: VerifyEventsRequest => VerifyEventsResponse,
+        ExportEvents: ExportEventsRequest => ExportEventsResponse,
         ListMail: ListMailRequest => ListMailResponse { mails: Mail },
         RetryMail: RetryMailRequest => RetryMailResponse,
         SetSuperAdmin: SetSuperAdminRequest => SetSuperAdminResponse,

@@ -1,5 +1,8 @@
 //! `events`: what was recorded.
 
+mod export;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -8,7 +11,9 @@ use super::console::Console;
 use super::screen::Column;
 use super::words::{EventKind, moment, time, word, words};
 use super::{Failure, Paging};
-use crate::proto::{self, Event};
+use crate::domain::head::{Head, heads_in};
+use crate::proto::{self, Event, HistoryFault};
+pub(super) use export::Export;
 
 /// What is done with events.
 #[derive(Debug, Subcommand)]
@@ -37,7 +42,20 @@ pub(super) enum Verb {
         paging: Paging,
     },
     /// Walk the whole history and say whether it is as it was recorded
-    Verify,
+    Verify(Verify),
+    /// Write history, one event a line, so that another program can verify it alone: with addresses and names that weren't erased
+    Export(Export),
+}
+
+/// What history is held against.
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// A head that was kept elsewhere, `epo_…:<seq>:<hash>` or `<seq>:<hash>`: history must hold it
+    #[arg(long, value_name = "HEAD")]
+    head: Vec<Head>,
+    /// All heads that stand in a file, such as an old log or an export
+    #[arg(long, value_name = "FILE")]
+    heads_in: Option<PathBuf>,
 }
 
 const COLUMNS: &[Column<Event>] = &[
@@ -87,28 +105,84 @@ impl Verb {
                 console.list(request, paging, COLUMNS).await?;
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Verify => verify(console).await,
+            Self::Verify(verify) => verify.run(console).await,
+            Self::Export(export) => export.run(console).await,
         }
     }
 }
 
-async fn verify(console: &mut Console) -> Result<ExitCode, Failure> {
-    let found = console.call(proto::VerifyEventsRequest {}).await?;
-    if console.screen.json {
-        console.screen.json(&found)?;
-    } else {
-        console.screen.line(&verdict(&found))?;
+impl Verify {
+    pub(super) async fn run(self, console: &mut Console) -> Result<ExitCode, Failure> {
+        let mut heads = self.head;
+        if let Some(file) = self.heads_in {
+            let unusable = |why: &dyn std::fmt::Display| Failure::Input(vec![format!("{}: {why}", file.display())]);
+            let text = std::fs::read(&file).map_err(|error| unusable(&error))?;
+            let found = heads_in(&String::from_utf8_lossy(&text));
+            if found.is_empty() {
+                return Err(unusable(&"no head of history stands in it"));
+            }
+            heads.extend(found);
+        }
+        heads.sort_by_key(|head| head.seq);
+        heads.dedup();
+        let heads = heads.into_iter().map(|head| proto::HistoryHead {
+            epoch: head.epoch.map(|epoch| epoch.to_string()).unwrap_or_default(),
+            seq: head.seq,
+            hash: head.hash.to_vec(),
+        });
+        let found = console.call(proto::VerifyEventsRequest { heads: heads.collect() }).await?;
+        if console.screen.json {
+            console.screen.json(&found)?;
+        } else {
+            console.screen.line(&verdict(&found))?;
+            found.differences.iter().try_for_each(|difference| console.screen.line(&differs(difference)))?;
+            if is_whole(&found) {
+                console.screen.line(&format!("head: {}", export::head(found.head.as_ref())?))?;
+            }
+        }
+        console.screen.flush()?;
+        Ok(ExitCode::from(u8::from(!is_whole(&found))))
     }
-    console.screen.flush()?;
-    Ok(ExitCode::from(u8::from(found.first_broken != 0)))
+}
+
+/// Whether history is whole, and the present is as it says.
+pub(super) fn is_whole(found: &proto::VerifyEventsResponse) -> bool {
+    found.first_broken == 0 && found.differences.is_empty()
 }
 
 /// What a walk over history found.
 pub(super) fn verdict(found: &proto::VerifyEventsResponse) -> String {
-    match found.first_broken {
-        0 => format!("whole: {} events, each as it was recorded", found.events),
-        broken => {
-            format!("BROKEN at event {broken}: it is missing or isn't as it was recorded; the {} before it are", found.events)
-        }
+    let (events, broken) = (found.events, found.first_broken);
+    if broken == 0 {
+        return match found.differences.len() {
+            0 => format!("whole: {events} events, each as it was recorded"),
+            1 => format!("CHANGED behind history's back: one thing; the {events} events themselves are whole"),
+            differ => format!("CHANGED behind history's back: {differ} things; the {events} events themselves are whole"),
+        };
+    }
+    let what = match found.fault() {
+        HistoryFault::Missing => "it isn't there, though later ones are",
+        HistoryFault::Edited => "it isn't as it was recorded",
+        HistoryFault::Moved => "another event stands in its place",
+        HistoryFault::Unlinked => "it doesn't stand on the one before: one of the two was put in another's place",
+        HistoryFault::Truncated => "history ends before it, and it was there",
+        HistoryFault::Rewritten => "it isn't the one whose hash was kept: this one or one before was written anew",
+        HistoryFault::AnotherHistory => "the head that was kept is of another history",
+        HistoryFault::Unspecified => "it is missing or isn't as it was recorded",
+    };
+    let by = export::head(found.contradicted.as_ref()).map_or(String::new(), |head| format!(" (kept: {head})"));
+    format!("BROKEN at event {broken}: {what}{by}; whole by themselves are the {events} up to there")
+}
+
+fn differs(difference: &proto::StateDifference) -> String {
+    let what = match (difference.account.as_str(), difference.subject.as_str()) {
+        ("", "") => "the server's edition or epoch".to_owned(),
+        (account, "") => format!("account {account}"),
+        ("", subject) => subject.to_owned(),
+        (account, user) => format!("member {user} of {account}"),
+    };
+    match difference.last_event {
+        0 => format!("{what}: history never mentions it"),
+        last => format!("{what}: isn't as event {last} says, the last about it"),
     }
 }

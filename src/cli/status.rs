@@ -59,7 +59,7 @@ impl Status {
         let serving = server.serving().await?;
         let info = server.call(proto::GetServerInfoRequest {}).await?;
         let accounts = server.all(proto::ListAccountsRequest::default()).await?;
-        let history = if self.verify { Some(server.call(proto::VerifyEventsRequest {}).await?) } else { None };
+        let history = if self.verify { Some(server.call(proto::VerifyEventsRequest::default()).await?) } else { None };
         Ok(Found {
             serving,
             info,
@@ -123,8 +123,8 @@ impl Found {
         } else if self.since(queue.oldest_queued_time.as_ref()) > OVERDUE {
             lines.push("mail waits for long: `mail list --state queued`".to_owned());
         }
-        if self.history.as_ref().is_some_and(|found| found.first_broken != 0) {
-            lines.push("history was changed behind the server's back: keep this data, and restore a backup".to_owned());
+        if self.history.as_ref().is_some_and(|found| !event::is_whole(found)) {
+            lines.push("history or data was changed behind the server's back: keep this data, and restore a backup".to_owned());
         }
         lines
     }

@@ -1,19 +1,21 @@
 //! History: appending to it, reading it, and checking that it is whole.
 
 mod listing;
+mod present;
+mod verify;
 
 use std::collections::BTreeMap;
 
-use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::event::{Actor, Encoded, Event, Personal, Salted};
-use crate::domain::id::AccountId;
+use crate::domain::event::{Actor, Encoded, Event, Hash, Salted};
 
 use super::tx::Tail;
 pub use listing::{Which, newest, span};
+pub use present::{Difference, Object, differences};
+pub use verify::{Broken, Walked, verify};
 
 /// Appends events with the personal values that stand beside them, each kind of row in one statement.
 pub(super) async fn append(connection: &mut SqliteConnection, events: &[(Event, Encoded)]) -> Result<(), Error> {
@@ -82,6 +84,11 @@ pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Erro
     Ok(Tail { seq, hash, time: last.time })
 }
 
+/// The number and hash of the last event.
+pub async fn last(connection: &mut SqliteConnection) -> Result<(u64, Hash), Error> {
+    tail(connection).await.map(|tail| (tail.seq, tail.hash))
+}
+
 /// Reads events after `after`, oldest first.
 pub async fn after(connection: &mut SqliteConnection, after: u64, limit: i64) -> Result<Vec<Event>, Error> {
     let after = i64::try_from(after).map_err(Error::internal)?;
@@ -95,65 +102,73 @@ async fn decode(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) ->
     decode_each(connection, rows).await?.into_iter().collect()
 }
 
+/// An event as it is stored, with the personal values that are still there, by slot.
+pub struct Stored {
+    /// Its number.
+    pub seq: u64,
+    /// Its canonical bytes.
+    pub bytes: Vec<u8>,
+    /// Their hash.
+    pub hash: Hash,
+    /// The values, in the order of their digests; none where one was erased.
+    pub personal: Vec<Option<Salted>>,
+}
+
+/// Reads events from a number on, oldest first, as they are stored.
+pub async fn stored(connection: &mut SqliteConnection, from: u64, limit: i64) -> Result<Vec<Stored>, Error> {
+    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let rows = sqlx::query!("select seq, bytes, hash from events where seq >= ? order by seq limit ?", from, limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut personal = personal(connection, rows.iter().map(|row| row.seq)).await?;
+    let stored = rows.into_iter().map(|row| {
+        Ok(Stored {
+            seq: u64::try_from(row.seq).map_err(Error::internal)?,
+            hash: row.hash.try_into().map_err(|_| Error::internal("an event's hash has another length"))?,
+            personal: personal.remove(&row.seq).unwrap_or_else(|| Some(Vec::new())).unwrap_or_default(),
+            bytes: row.bytes,
+        })
+    });
+    stored.collect()
+}
+
 async fn decode_each(connection: &mut SqliteConnection, rows: Vec<(i64, Vec<u8>)>) -> Result<Vec<Result<Event, Error>>, Error> {
-    let seqs = serde_json::to_string(&rows.iter().map(|(seq, _)| seq).collect::<Vec<_>>()).map_err(Error::internal)?;
+    let mut personal = personal(connection, rows.iter().map(|(seq, _)| *seq)).await?;
+    let event = |(seq, bytes): (i64, Vec<u8>)| {
+        let values = personal.remove(&seq).unwrap_or_else(|| Some(Vec::new()));
+        let values = values.ok_or_else(|| Error::internal("personal values beside an event that it has no room for"))?;
+        Event::decode(&bytes, values).map_err(Error::internal)
+    };
+    Ok(rows.into_iter().map(event).collect())
+}
+
+/// More personal values than any event has.
+const SLOTS: usize = 16;
+
+/// The personal values of some events, by their numbers; of one, none at all where something else stands there.
+async fn personal(
+    connection: &mut SqliteConnection,
+    seqs: impl Iterator<Item = i64>,
+) -> Result<BTreeMap<i64, Option<Vec<Option<Salted>>>>, Error> {
+    let seqs = super::json_codes(seqs);
     let values = sqlx::query!(
         "select seq, slot, salt, value from personal_values where seq in (select value from json_each(?)) order by seq, slot",
         seqs
     )
     .fetch_all(connection)
     .await?;
-    let mut personal: BTreeMap<i64, Vec<Option<Salted>>> = BTreeMap::new();
+    let mut personal = BTreeMap::new();
     for row in values {
-        let slots = personal.entry(row.seq).or_default();
-        let slot = usize::try_from(row.slot).map_err(Error::internal)?;
-        slots.resize(slot, None);
-        let salt = row.salt.try_into().map_err(|_| Error::internal("a salt has another length"))?;
-        slots.push(Some(Salted { salt, value: row.value }));
-    }
-    let event =
-        |(seq, bytes): (i64, Vec<u8>)| Event::decode(&bytes, personal.remove(&seq).unwrap_or_default()).map_err(Error::internal);
-    Ok(rows.into_iter().map(event).collect())
-}
-
-/// What a walk over all of history found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Whole {
-    /// How many events there are.
-    pub events: u64,
-    /// The first one that doesn't stand on the one before, or whose bytes, columns or values aren't the ones that were hashed.
-    pub first_broken: Option<u64>,
-}
-
-/// Walks all of history and checks numbers, hashes, links, the columns to search by, and the personal values that are still there.
-pub async fn verify(connection: &mut SqliteConnection) -> Result<Whole, Error> {
-    let mut seen = Tail::START;
-    loop {
-        let from = i64::try_from(seen.seq).map_err(Error::internal)?;
-        let rows = sqlx::query!(
-            r#"select seq, time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
-                      actor as "actor: Vec<u8>", subject as "subject: Vec<u8>"
-                 from events where seq > ? order by seq limit 1000"#,
-            from
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        if rows.is_empty() {
-            return Ok(Whole { events: seen.seq, first_broken: None });
-        }
-        let events = decode_each(connection, rows.iter().map(|row| (row.seq, row.bytes.clone())).collect()).await?;
-        for (row, event) in rows.iter().zip(events) {
-            let digest: [u8; 32] = Sha256::digest(&row.bytes).into();
-            let whole = event.ok().filter(|event| {
-                let linked = event.seq == seen.seq + 1 && event.previous == seen.hash && event.time >= seen.time;
-                let found_by = i64::try_from(event.seq) == Ok(row.seq)
-                    && (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
-                    && row.actor.as_deref() == Some(&event.actor.mark())
-                    && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..]);
-                linked && found_by && row.hash[..] == digest[..] && event.encode().personal.iter().all(Personal::is_whole)
-            });
-            let Some(event) = whole else { return Ok(Whole { events: seen.seq, first_broken: Some(seen.seq + 1) }) };
-            seen = Tail { seq: event.seq, hash: digest, time: event.time };
+        let slots = personal.entry(row.seq).or_insert_with(|| Some(Vec::new()));
+        let salted = row.salt.try_into().ok().map(|salt| Salted { salt, value: row.value });
+        let slot = usize::try_from(row.slot).ok().filter(|slot| *slot < SLOTS);
+        match (slots.as_mut(), slot, salted) {
+            (Some(values), Some(slot), Some(salted)) => {
+                values.resize(slot, None);
+                values.push(Some(salted));
+            }
+            _ => *slots = None,
         }
     }
+    Ok(personal)
 }

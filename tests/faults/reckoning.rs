@@ -74,8 +74,9 @@ async fn events_are_as_answered(operator: &mut Client, regions: &[Region], retri
     found.events = events.len() as u64;
     assert!(events.iter().map(|event| event.seq).eq(1..=found.events), "events are numbered without gaps");
     assert!(events.is_sorted_by_key(|event| event.time.map(|time| (time.seconds, time.nanos))), "time doesn't go backwards");
-    let verified = operator.operations.verify_events(proto::VerifyEventsRequest {}).await.expect("verified").into_inner();
+    let verified = operator.operations.verify_events(proto::VerifyEventsRequest::default()).await.expect("verified").into_inner();
     assert_eq!((verified.events, verified.first_broken), (found.events, 0), "the chain is whole");
+    assert_eq!(verified.differences, [], "the present is as history says");
     let mut streams = BTreeMap::<String, Vec<(EventKind, String)>>::new();
     let (mut set, mut by_hand) = (0, 0);
     for event in &events {

@@ -130,7 +130,7 @@ impl Client {
 
     /// What a walk over all of history finds.
     pub(crate) async fn verified(&mut self) -> proto::VerifyEventsResponse {
-        self.operations.verify_events(proto::VerifyEventsRequest {}).await.expect("read").into_inner()
+        self.operations.verify_events(proto::VerifyEventsRequest::default()).await.expect("read").into_inner()
     }
 
     /// The number of the last event.

@@ -1,5 +1,8 @@
 //! The record of changes: every mutation has exactly its events, and tampering with them shows.
 
+mod exporting;
+mod tampering;
+
 use tonic::Status;
 use user_management::domain::clock::Clock;
 use user_management::proto::{self, Event, EventKind, InvitationState, Privilege, Role};
@@ -153,7 +156,7 @@ async fn an_accounts_managers_see_its_events_alone_and_nobody_elses_address_on_t
 }
 
 /// A history of some length, whole.
-async fn whole() -> Site {
+pub(super) async fn whole() -> Site {
     let site = Site::start().await;
     site.account(ACME).await;
     let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;

@@ -16,10 +16,10 @@ use crate::site::{Person, Site};
 
 /// What a command said and how it ended.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Said {
@@ -32,14 +32,14 @@ impl Said {
 
     /// What it printed, having done what it was told.
     #[track_caller]
-    fn done(self) -> String {
+    pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out
     }
 
     /// The one line on standard error of a command that ended with this code and printed nothing.
     #[track_caller]
-    fn refused(self, code: i32) -> String {
+    pub(crate) fn refused(self, code: i32) -> String {
         assert_eq!((self.code, self.out.as_str()), (Some(code), ""), "{self:?}");
         let line = self.err.strip_prefix("user-management: ").expect("says who speaks").trim_end();
         assert!(!line.contains('\n'), "more than a line: {line}");
@@ -48,7 +48,7 @@ impl Said {
 
     /// Ended as usage, with clap's own explanation.
     #[track_caller]
-    fn refused_as_usage(self) {
+    pub(crate) fn refused_as_usage(self) {
         assert_eq!(self.code, Some(2), "{self:?}");
         assert!(self.err.contains("error: ") && self.err.contains("--help"), "{self:?}");
     }
@@ -71,7 +71,7 @@ impl Site {
     }
 
     /// Runs it to its end, while the service goes on.
-    async fn operate(&self, line: &str) -> Said {
+    pub(crate) async fn operate(&self, line: &str) -> Said {
         let mut command = self.command(line);
         Said::of(tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it starts"))
     }

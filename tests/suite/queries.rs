@@ -10,10 +10,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 const READS_ALL: &str = "/* reads all: start-up */";
 
 /// Steps of a plan that look like much and aren't: what the step says, what the query holds, and the reason.
-const ALLOWED: [(&str, &str, &str); 9] = [
+const ALLOWED: [(&str, &str, &str); 10] = [
     ("SCAN events", "order by seq desc limit 1", "one step from the end"),
     ("SCAN mails USING INDEX mails_open", "order by due, id limit 1", "one step into what is due or in flight"),
     ("SEARCH members USING INDEX members_managing", "and has_manager <> exists", "the first active one ends it"),
+    ("SCAN (subquery-", "limit 1) union all select * from (", "one of each kind"),
     ("SCAN erased_mails", "from erased_mails", "what one erasure left to do"),
     ("SCAN walk", "with recursive walk", "an entry of a page for each step"),
     ("SCAN walked", "with recursive walk", "the entries of a page"),
@@ -91,7 +92,7 @@ async fn no_query_reads_all_of_a_table_that_grows_or_sorts_without_bound() {
         let steps = plan(&mut connection, &query).await;
         let much = |step: &&String| {
             let reads = step.starts_with("SCAN ") && !step.starts_with("SCAN CONSTANT ROW");
-            let allowed = ALLOWED.iter().any(|(what, of, _)| step.contains(what) && query.contains(of));
+            let allowed = ALLOWED.iter().any(|(what, of, _)| step.contains(what) && one_line(&query).contains(of));
             // all that an account has is as much as a table
             let reads = reads || (step.starts_with("SEARCH ") && step.ends_with("(account=?)"));
             (reads || step.contains("USE TEMP B-TREE")) && !allowed

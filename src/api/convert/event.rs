@@ -1,10 +1,16 @@
 //! Events, in the words of the contract.
 
 use super::{edition, granted_by, invitation_state, privilege, roles, time};
+use crate::app::operations::Verified;
 use crate::directory::View;
 use crate::domain::clock::Timestamp;
-use crate::domain::event::{Actor, ApiTokenState, Change, Door, Event, InvitationState, LoginLinkState, MemberState, UserState};
+use crate::domain::event::{
+    Actor, ApiTokenState, Change, Door, Event, InvitationState, LoginLinkState, MemberState, Salted, UserState,
+};
+use crate::domain::head::Head;
+use crate::domain::id::AccountId;
 use crate::proto;
+use crate::store::events::{Difference, Object, Stored};
 
 /// An event, with the client's address for those who may see it.
 pub(in crate::api) fn event(view: &View, event: &Event, with_client: bool) -> proto::Event {
@@ -35,6 +41,53 @@ pub(in crate::api) fn event(view: &View, event: &Event, with_client: bool) -> pr
     }
     tell_change(&mut told, &event.change);
     told
+}
+
+/// An event as it is stored.
+pub(in crate::api) fn stored_event(stored: Stored) -> proto::StoredEvent {
+    let value = |(slot, known): (u32, Option<Salted>)| {
+        known.map(|Salted { salt, value }| proto::PersonalValue { slot, salt: salt.to_vec(), value })
+    };
+    proto::StoredEvent {
+        seq: stored.seq,
+        canonical: stored.bytes,
+        hash: stored.hash.to_vec(),
+        personal_values: (0..).zip(stored.personal).filter_map(value).collect(),
+    }
+}
+
+/// The head of history.
+pub(in crate::api) fn head(head: Head) -> proto::HistoryHead {
+    let epoch = head.epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+    proto::HistoryHead { epoch, seq: head.seq, hash: head.hash.to_vec() }
+}
+
+/// What became of history.
+pub(in crate::api) fn verified(view: &View, found: &Verified) -> proto::VerifyEventsResponse {
+    let Verified { walked, differences } = found;
+    proto::VerifyEventsResponse {
+        events: walked.events,
+        first_broken: walked.broken.map_or(0, |broken| broken.seq),
+        fault: walked.broken.map_or(0, |broken| broken.fault as i32),
+        head: walked.head.map(head),
+        contradicted: walked.broken.and_then(|broken| broken.by).map(head),
+        differences: differences.iter().map(|difference| state_difference(view, *difference)).collect(),
+    }
+}
+
+fn state_difference(view: &View, difference: Difference) -> proto::StateDifference {
+    let named = |id: AccountId| view.account(id).map_or_else(|| id.to_string(), |account| account.name.to_string());
+    let (subject, account) = match difference.object {
+        Object::Server => (String::new(), String::new()),
+        Object::Account(account) => (String::new(), named(account)),
+        Object::Member(account, user) => (user.to_string(), named(account)),
+        Object::User(user) => (user.to_string(), String::new()),
+        Object::Invitation(invitation) => (invitation.to_string(), String::new()),
+        Object::Service(service) => (service.to_string(), String::new()),
+        Object::Session(session) => (session.to_string(), String::new()),
+        Object::ApiToken(token) => (token.to_string(), String::new()),
+    };
+    proto::StateDifference { subject, account, last_event: difference.last.unwrap_or(0) }
 }
 
 const fn door(door: Door) -> proto::Door {

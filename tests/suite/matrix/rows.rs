@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 80] = [
+pub(super) const ROWS: [(&str, &str); 81] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -85,6 +85,7 @@ pub(super) const ROWS: [(&str, &str); 80] = [
     ("ListEvents", "of acme"),
     ("ListEvents", "of all accounts"),
     ("VerifyEvents", ""),
+    ("ExportEvents", ""),
     ("ListMail", ""),
     ("RetryMail", ""),
     ("SetSuperAdmin", ""),
@@ -113,7 +114,9 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
             of_credentials(stage, caller, row).await
         }
         // requests without fields
-        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" => Vec::new(),
+        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" | "ExportEvents" => {
+            Vec::new()
+        }
         _ => of_operations(stage, row).await,
     }
 }
@@ -137,10 +140,12 @@ async fn of_closing(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
     let account = stage.fresh();
     let request = proto::CreateAccountRequest { name: account.clone(), ..Default::default() };
     stage.operator.clone().users.create_account(request).await.expect("the operator may");
-    match row.0 {
-        "CloseAccount" => proto::CloseAccountRequest { account, ..Default::default() }.encode_to_vec(),
-        _ => proto::ReopenAccountRequest { account, ..Default::default() }.encode_to_vec(),
+    let close = proto::CloseAccountRequest { account: account.clone(), ..Default::default() };
+    if row.0 == "CloseAccount" {
+        return close.encode_to_vec();
     }
+    stage.operator.clone().users.close_account(close).await.expect("the operator may");
+    proto::ReopenAccountRequest { account, ..Default::default() }.encode_to_vec()
 }
 
 async fn of_users(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
@@ -152,7 +157,11 @@ async fn of_users(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
     match row.0 {
         "SendPasswordReset" => proto::SendPasswordResetRequest { user, ..Default::default() }.encode_to_vec(),
         "DeactivateUser" => proto::DeactivateUserRequest { user, ..Default::default() }.encode_to_vec(),
-        "ReactivateUser" => proto::ReactivateUserRequest { user, ..Default::default() }.encode_to_vec(),
+        "ReactivateUser" => {
+            let request = proto::DeactivateUserRequest { user: user.clone(), ..Default::default() };
+            stage.operator.clone().users.deactivate_user(request).await.expect("the operator may");
+            proto::ReactivateUserRequest { user, ..Default::default() }.encode_to_vec()
+        }
         "DeleteUser" => proto::DeleteUserRequest { user, ..Default::default() }.encode_to_vec(),
         _ => proto::RevokeSessionsRequest { user, ..Default::default() }.encode_to_vec(),
     }

@@ -12,7 +12,7 @@ use user_management::domain::error::Error;
 use user_management::domain::event::{Actor, Change, Door, Origin};
 use user_management::domain::id::{AccountId, TraceId};
 use user_management::store::accounts::{self, Account};
-use user_management::store::events::{self, Whole};
+use user_management::store::events::{self, Walked};
 use user_management::store::{Committed, DataDir, Opened, Store, Tuning, Tx};
 
 use crate::site::BEGINNING;
@@ -50,15 +50,21 @@ impl Bare {
     }
 
     /// The accounts that are there, and that history is whole.
-    pub(crate) async fn names(&self) -> (Vec<String>, Whole) {
+    pub(crate) async fn names(&self) -> (Vec<String>, u64) {
         let mut connection = self.store.read().await.expect("a reader");
         let names = accounts::page(&mut connection, accounts::Which::default(), ("", "~"), 1000)
             .await
             .expect("read")
             .into_iter()
             .map(|account| account.name);
-        (names.collect(), events::verify(&mut connection).await.expect("verified"))
+        (names.collect(), whole(events::verify(&mut connection, Vec::new()).await.expect("verified")))
     }
+}
+
+/// How many events there are, all whole.
+fn whole(walked: Walked) -> u64 {
+    assert_eq!(walked.broken, None);
+    walked.events
 }
 
 /// The server itself.

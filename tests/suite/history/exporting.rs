@@ -1,0 +1,153 @@
+//! Exports of history, as `tests/clients/verify_events.py` verifies them alone.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use user_management::proto;
+
+use super::whole;
+use crate::site::Site;
+
+/// What the script says of an export: whether it is whole, and in words; none where there is no Python.
+fn judged(export: &Path, heads: &[&str]) -> Option<(bool, String)> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/verify_events.py");
+    let output = match Command::new("python3").arg(script).arg(export).args(heads).output() {
+        Ok(output) => output,
+        Err(missing) => {
+            println!("SKIPPED: exports aren't verified by another program, since python3 can't be started: {missing}");
+            return None;
+        }
+    };
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(said).expect("UTF-8")))
+}
+
+/// What somebody does to the lines of an export.
+type Edit<'a> = &'a dyn Fn(&mut Vec<String>);
+
+async fn exported(site: &Site, options: &str) -> String {
+    site.operate(&format!("events export {options}")).await.done()
+}
+
+fn written(site: &Site, lines: &[String]) -> std::path::PathBuf {
+    let file = site.data_dir().join("tampered");
+    std::fs::write(&file, lines.join("\n") + "\n").expect("written");
+    file
+}
+
+#[tokio::test]
+async fn an_export_is_verified_by_another_program_alone_and_whatever_is_changed_in_it_is_refused() {
+    let site = whole().await;
+    let file = site.data_dir().join("events.ndjson");
+    let said = site.operate(&format!("events export --into {}", file.display())).await;
+    assert!(said.err.contains("8 events are in "), "{said:?}");
+    let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "addresses stand in it");
+    assert!(!site.data_dir().join("events.ndjson.part").exists());
+    let text = std::fs::read_to_string(&file).expect("read");
+    assert_eq!(text, exported(&site, "").await);
+    assert_eq!(text, site.operate("export-events").await.done(), "by its other name");
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let head = serde_json::from_str::<serde_json::Value>(&lines[9]).expect("JSON")["head"].as_str().expect("a head").to_owned();
+    assert!(text.contains("bob@acme.test"));
+    let Some((whole, said)) = judged(&file, &[&head]) else { return };
+    assert!(whole && said.contains(&format!("whole: events 1 to 8, head {head}")), "{said}");
+
+    let with = |change: Edit<'_>| {
+        let mut lines = lines.clone();
+        change(&mut lines);
+        judged(&written(&site, &lines), &[]).expect("as before")
+    };
+    let edits: [(&str, Edit<'_>); 9] = [
+        ("a time", &|lines| lines[4] = lines[4].replacen("[\"time\",\"time\",17", "[\"time\",\"time\",18", 1)),
+        ("an id", &|lines| lines[5] = lines[5].replacen("\"id\",\"evt_0", "\"id\",\"evt_1", 1)),
+        ("a personal value", &|lines| lines[8] = lines[8].replace("bob@acme.test", "eve@evil.test")),
+        ("dropped", &|lines| drop(lines.remove(4))),
+        ("reordered", &|lines| lines.swap(4, 5)),
+        ("truncated with its end", &|lines| lines.truncate(6)),
+        ("truncated before its end", &|lines| drop(lines.remove(8))),
+        ("without its beginning", &|lines| drop(lines.remove(0))),
+        ("a hash", &|lines| lines[3] = lines[3].replacen("\"hash\":\"", "\"hash\":\"0", 1)),
+    ];
+    for (what, change) in edits {
+        let (whole, said) = with(change);
+        assert!(!whole && !said.contains("Traceback"), "{what}: {said}");
+    }
+    // a cut that was made good needs a head from elsewhere
+    let (whole, said) = judged(&file, &["epo_0:8:00"]).expect("as before");
+    assert!(!whole && said.contains("not the history that was recorded"), "{said}");
+}
+
+#[tokio::test]
+async fn an_export_begins_where_it_is_told_to_and_an_erased_value_is_missed_by_nobody() {
+    let mut site = whole().await;
+    site.underneath("delete from personal_values where value = 'bob@acme.test'").await;
+    let file = site.data_dir().join("later.ndjson");
+    site.operate(&format!("events export --from 7 --into {}", file.display())).await.done();
+    let text = std::fs::read_to_string(&file).expect("read");
+    assert_eq!((text.lines().count(), text.contains("bob@acme.test")), (4, false));
+    if let Some((whole, said)) = judged(&file, &[]) {
+        assert!(whole && said.contains("whole: events 7 to 8"), "{said}");
+    }
+    let refused = site.operate("events export --from 9").await.refused(1);
+    assert!(refused.contains("there is no event 9: the last one is 8"), "{refused}");
+    site.stop().await;
+    assert_eq!(exported(&site, "--from 7").await, text, "without a server too");
+}
+
+#[tokio::test]
+async fn heads_of_logs_and_exports_are_held_against_history_by_the_command_line() {
+    let site = whole().await;
+    let export = site.data_dir().join("events.ndjson");
+    site.operate(&format!("events export --into {}", export.display())).await.done();
+    let verified = site.operate(&format!("events verify --heads-in {}", export.display())).await.done();
+    let head = verified.lines().find_map(|line| line.strip_prefix("head: ")).expect("a head").to_owned();
+    assert!(verified.starts_with("whole: 8 events"), "{verified}");
+    assert_eq!(site.operate(&format!("verify-events --head {head}")).await.code, Some(0), "by its other name");
+    let (before, digits) = head.rsplit_once(':').expect("a hash");
+    let wrong = format!("{before}:{}", digits.chars().rev().collect::<String>());
+    let broken = site.operate(&format!("events verify --head {wrong}")).await;
+    assert_eq!(broken.code, Some(1), "{broken:?}");
+    assert!(
+        broken.out.starts_with("BROKEN at event 8: it isn't the one whose hash was kept") && broken.out.contains(&wrong),
+        "{broken:?}"
+    );
+    site.operate("events verify --head 8:1").await.refused_as_usage();
+    let empty = site.data_dir().join("empty");
+    std::fs::write(&empty, "nothing\n").expect("written");
+    let refused = site.operate(&format!("events verify --heads-in {}", empty.display())).await.refused(2);
+    assert!(refused.ends_with("no head of history stands in it"), "{refused}");
+
+    site.underneath("update members set privilege = 2").await;
+    let changed = site.operate("events verify").await;
+    assert_eq!(changed.code, Some(1));
+    assert!(
+        changed.out.starts_with("CHANGED behind history's back: one thing; the 8 events themselves are whole\nmember usr_"),
+        "{changed:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_head_goes_to_the_log_once_an_hour_by_the_clock() {
+    let site = whole().await;
+    let app = site.app();
+    let head = site.operator().await.verified().await.head.expect("a head");
+    // the start told it
+    let mut told = app.tell_head_when_due().await.expect("read");
+    assert_eq!(told.map(|head| head.seq), None);
+    site.clock.advance(std::time::Duration::from_mins(59));
+    assert_eq!(app.tell_head_when_due().await.expect("read"), None);
+    site.clock.advance(std::time::Duration::from_mins(1));
+    told = app.tell_head_when_due().await.expect("read");
+    assert_eq!(told.map(|head| (head.seq, head.hash.to_vec())), Some((head.seq, head.hash)));
+    assert_eq!(app.tell_head_when_due().await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn only_operators_get_the_salts() {
+    let site = whole().await;
+    let tool = site.service("tool", &["operations.read"], "").await;
+    let refused = site.bearer(&tool).await.operations.export_events(proto::ExportEventsRequest::default()).await;
+    assert_eq!(crate::client::reason(&refused.expect_err("refused")), "OPERATOR_REQUIRED");
+}
