@@ -2,6 +2,7 @@
 
 pub(crate) mod call;
 mod kinds;
+mod recorded;
 mod retried;
 mod rows;
 mod stage;

@@ -61,11 +61,11 @@ impl Callers {
     }
 }
 
-async fn operator(site: &Site) -> Kind {
+pub(super) async fn operator(site: &Site) -> Kind {
     Kind::new("operator", "", site.socket_channel().await, Identified::default())
 }
 
-async fn session(site: &Site, person: Person) -> Kind {
+pub(super) async fn session(site: &Site, person: Person) -> Kind {
     Kind::new("person", "", site.tcp_channel().await, Identified::by(&person.token)).of(person)
 }
 
