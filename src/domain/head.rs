@@ -59,8 +59,9 @@ fn parse_hash(text: &str) -> Option<Hash> {
 #[must_use]
 pub fn heads_in(text: &str) -> Vec<Head> {
     let word = |character: char| character.is_ascii_alphanumeric() || character == '_' || character == ':';
-    let words = text.split(|character| !word(character)).filter(|word| word.starts_with("epo_"));
-    words.filter_map(|word| word.trim_end_matches(':').parse().ok()).collect()
+    // what stands before it without a space may be the end of a terminal's colour
+    let head = |word: &str| word.get(word.find(Epoch::PREFIX)?..)?.trim_end_matches(':').parse().ok();
+    text.split(|character| !word(character)).filter_map(head).collect()
 }
 
 /// In how history isn't as it was recorded, from what is found first.
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(head.to_string().parse(), Ok(head));
         let bare = Head { epoch: None, ..head };
         assert_eq!(bare.to_string().parse(), Ok(bare));
-        let mut log = format!("2026-11-24T12:00:00Z  INFO the head of history head={head}\n");
+        let mut log = format!("2026-11-24T12:00:00Z  INFO the head of history head\u{1b}[2m=\u{1b}[0m{head}\n");
         let _ = writeln!(log, "{{\"head\":\"{head}\",\"message\":\"epo_1:2:3\"}} {bare}");
         assert_eq!(heads_in(&log), [head, head]);
         for wrong in ["", "1", "0:00", "1:zz", &format!("0:{}", "0".repeat(64)), &format!("1:+{}", "0".repeat(63))] {

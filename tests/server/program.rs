@@ -1,6 +1,6 @@
 //! The program as it is started: exit codes, what standard error says, signals.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -8,6 +8,7 @@ use futures_util::stream;
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::Endpoint;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use user_management::domain::head::heads_in;
 
 /// The program, with the sockets of a directory alone.
 fn program(directory: &Path) -> Command {
@@ -101,6 +102,19 @@ fn a_second_server_is_told_so_in_one_line() {
     drop(taken_by_us);
     first.signal(Signal::TERM);
     assert!(first.child.wait().unwrap().success(), "the first one ends in order");
+}
+
+#[test]
+fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_found_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Started::new(program(directory.path()));
+    server.read_until("the head of history");
+    server.signal(Signal::TERM);
+    let mut rest = String::new();
+    server.stderr.read_to_string(&mut rest).unwrap();
+    assert!(server.child.wait().unwrap().success());
+    let told = heads_in(&rest);
+    assert_eq!(told.iter().map(|head| head.seq).collect::<Vec<_>>(), [1], "{rest}");
 }
 
 #[tokio::test]
