@@ -42,7 +42,7 @@ impl Operations for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "CreateService", &id, &request, false);
+            let terms = fields.terms(&caller, "CreateService", &id, &request, request.validate_only);
             let name = fields.slug("name", &request.name);
             let scopes = fields.scopes(&request.scopes);
             let account = (!request.account.is_empty()).then(|| fields.slug("account", &request.account));
@@ -84,7 +84,7 @@ impl Operations for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "RevokeService", &id, &request, false);
+            let terms = fields.terms(&caller, "RevokeService", &id, &request, request.validate_only);
             let service = fields.id("service", &request.service);
             let (Some(terms), Some(service)) = (terms, service) else { return Err(fields.refusal()) };
             let service = self.app.revoke_service(operator, service, terms).await?;
@@ -165,7 +165,7 @@ impl Operations for Api {
             let operator = self.app.operator(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "RetryMail", &id, &request, false);
+            let terms = fields.terms(&caller, "RetryMail", &id, &request, request.validate_only);
             let mail = fields.id("mail", &request.mail);
             let (Some(terms), Some(mail)) = (terms, mail) else { return Err(fields.refusal()) };
             let mail = self.app.retry_mail(operator, mail, terms).await?;
@@ -179,7 +179,7 @@ impl Operations for Api {
             let operator = self.app.operator_by_socket(&caller)?;
             let mut fields = Fields::default();
             let id = std::mem::take(&mut request.request_id);
-            let terms = fields.terms(&caller, "SetSuperAdmin", &id, &request, false);
+            let terms = fields.terms(&caller, "SetSuperAdmin", &id, &request, request.validate_only);
             let user = fields.user(&request.user);
             let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
             let user = self.app.set_super_admin(operator, user, request.super_admin, terms).await?;

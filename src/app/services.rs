@@ -53,6 +53,8 @@ impl App {
                 Some(found.ok_or_else(|| Error::AccountNotFound(name.to_string()))?)
             }
         };
+        // a rehearsal makes no token, so it answers none
+        let answers = !terms.validate_only;
         let token = Bearer::Service.token(store::random()?);
         let digest = new.certificate.is_none().then(|| TokenDigest::of(token.expose_secret()));
         let (service, replayed) = self
@@ -87,7 +89,7 @@ impl App {
                 Ok((load(tx, made.outcome).await?, made.replayed))
             })
             .await?;
-        let has_token = service.token.is_some();
+        let has_token = answers && service.token.is_some();
         Ok(Made { service, token: (has_token && !replayed).then_some(token), already_shown: has_token && replayed })
     }
 

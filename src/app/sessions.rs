@@ -16,6 +16,7 @@ use crate::domain::id::SessionId;
 use crate::domain::password::Password;
 use crate::domain::token::{Bearer, TokenDigest};
 use crate::store::members::{self, Member};
+use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
 use crate::store::{self, devices, sessions};
 
@@ -137,17 +138,21 @@ impl App {
     }
 
     /// Ends a session of a person's; doing it again changes nothing.
-    pub async fn revoke_session(&self, person: InPerson, session: SessionId) -> Result<(), Error> {
+    pub async fn revoke_session(&self, person: InPerson, session: SessionId, terms: Terms) -> Result<(), Error> {
         self.store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
-                let found = sessions::by_id(tx, session).await?;
-                // somebody else's is like one that isn't there
-                let state =
-                    found.filter(|found| found.user == person.signed_in.user).ok_or(Error::AccessDenied(Takes::Oneself))?;
-                if sessions::end(tx, state.session).await? {
-                    tx.record(Change::SessionEnded(state)).await?;
-                }
+                once(tx, &terms, async |tx| {
+                    let found = sessions::by_id(tx, session).await?;
+                    // somebody else's is like one that isn't there
+                    let state =
+                        found.filter(|found| found.user == person.signed_in.user).ok_or(Error::AccessDenied(Takes::Oneself))?;
+                    if sessions::end(tx, state.session).await? {
+                        tx.record(Change::SessionEnded(state)).await?;
+                    }
+                    Ok(())
+                })
+                .await?;
                 Ok(())
             })
             .await

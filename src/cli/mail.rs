@@ -23,6 +23,8 @@ pub(super) enum Verb {
     Retry {
         /// Its id, mail_…
         mail: String,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
     },
 }
 
@@ -44,9 +46,10 @@ impl Verb {
                 let states = state.into_iter().map(Into::into).collect();
                 console.list(proto::ListMailRequest { states, ..Default::default() }, paging, COLUMNS).await
             }
-            Self::Retry { mail } => {
-                let answer = console.call(proto::RetryMailRequest { mail, request_id: request_id() }).await?;
-                console.changed(&answer, answer.mail.as_ref(), &[COLUMNS], &[], Rehearsal { dry_run: false })
+            Self::Retry { mail, rehearsal } => {
+                let request = proto::RetryMailRequest { mail, request_id: request_id(), validate_only: rehearsal.dry_run };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.mail.as_ref(), &[COLUMNS], &[], rehearsal)
             }
         }
     }

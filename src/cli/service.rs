@@ -33,11 +33,15 @@ pub(super) enum Verb {
         /// The SAN (URI or DNS name) of the client certificate that it calls with, instead of a token
         #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
         certificate_name: String,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
     },
     /// End a service's token or certificate at once
     Revoke {
         /// Its id, svc_…
         service: String,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
         #[command(flatten)]
         confirmation: Confirmation,
     },
@@ -58,29 +62,40 @@ impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
         match self {
             Self::List(paging) => console.list(proto::ListServicesRequest::default(), paging, COLUMNS).await,
-            Self::Create { name, scopes, account, expires, certificate_name } => {
+            Self::Create { name, scopes, account, expires, certificate_name, rehearsal } => {
                 let expire_time = expires.map(moment);
                 let request_id = request_id();
-                let request = proto::CreateServiceRequest { name, scopes, account, expire_time, certificate_name, request_id };
-                created(console, &console.call(request).await?)
+                let validate_only = rehearsal.dry_run;
+                let request = proto::CreateServiceRequest {
+                    name,
+                    scopes,
+                    account,
+                    expire_time,
+                    certificate_name,
+                    request_id,
+                    validate_only,
+                };
+                let answer = console.call(request).await?;
+                created(console, &answer, rehearsal)
             }
-            Self::Revoke { service, confirmation } => {
-                confirmation.ask(false, &format!("Revoke {service}? What calls with it is refused from then on."))?;
-                let answer = console.call(proto::RevokeServiceRequest { service, request_id: request_id() }).await?;
-                console.changed(&answer, answer.service.as_ref(), &[COLUMNS], &[], Rehearsal { dry_run: false })
+            Self::Revoke { service, rehearsal, confirmation } => {
+                confirmation.ask(rehearsal.dry_run, &format!("Revoke {service}? What calls with it is refused from then on."))?;
+                let request = proto::RevokeServiceRequest { service, request_id: request_id(), validate_only: rehearsal.dry_run };
+                let answer = console.call(request).await?;
+                console.changed(&answer, answer.service.as_ref(), &[COLUMNS], &[], rehearsal)
             }
         }
     }
 }
 
 /// The token alone goes to standard output, so that it can be piped to where it is kept.
-fn created(console: &mut Console, answer: &proto::CreateServiceResponse) -> Result<(), Failure> {
+fn created(console: &mut Console, answer: &proto::CreateServiceResponse, rehearsal: Rehearsal) -> Result<(), Failure> {
     let service = answer.service.as_ref();
     if answer.secret_already_shown {
         return Err(Failure::TokenLost(service.map(|service| service.id.clone()).unwrap_or_default()));
     }
     if console.screen.json || answer.token.is_empty() {
-        return console.changed(answer, service, &[COLUMNS], &[], Rehearsal { dry_run: false });
+        return console.changed(answer, service, &[COLUMNS], &[], rehearsal);
     }
     console.screen.line(&answer.token)?;
     console.screen.flush()?;

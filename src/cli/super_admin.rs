@@ -17,6 +17,8 @@ pub(super) enum Verb {
         /// The user's id, usr_…, or address
         user: String,
         #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
         confirmation: Confirmation,
     },
     /// Take that away
@@ -24,24 +26,28 @@ pub(super) enum Verb {
         /// The user's id, usr_…, or address
         user: String,
         #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
         confirmation: Confirmation,
     },
 }
 
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
-        let (user, super_admin, confirmation, question) = match self {
-            Self::Grant { user, confirmation } => {
+        let (user, super_admin, rehearsal, confirmation, question) = match self {
+            Self::Grant { user, rehearsal, confirmation } => {
                 let question = format!("Make {user} an admin of every account, and an operator?");
-                (user, true, confirmation, question)
+                (user, true, rehearsal, confirmation, question)
             }
-            Self::Revoke { user, confirmation } => {
+            Self::Revoke { user, rehearsal, confirmation } => {
                 let question = format!("Take the super-admin's rights from {user}?");
-                (user, false, confirmation, question)
+                (user, false, rehearsal, confirmation, question)
             }
         };
-        confirmation.ask(false, &question)?;
-        let answer = console.call(proto::SetSuperAdminRequest { user, super_admin, request_id: request_id() }).await?;
-        console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], Rehearsal { dry_run: false })
+        confirmation.ask(rehearsal.dry_run, &question)?;
+        let request =
+            proto::SetSuperAdminRequest { user, super_admin, request_id: request_id(), validate_only: rehearsal.dry_run };
+        let answer = console.call(request).await?;
+        console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 mod kinds;
 mod recorded;
+mod rehearsed;
 mod retried;
 mod rows;
 mod stage;

@@ -35,6 +35,7 @@ async fn five_bad_fields_of_one_request_are_named_in_one_answer() {
         expire_time: Some(prost_types::Timestamp { seconds: 1, nanos: 0 }),
         certificate_name: "*.site.test".to_owned(),
         request_id: "not a uuid".to_owned(),
+        validate_only: false,
     };
     let refused = operator.operations.create_service(request).await.expect_err("refused");
     let named = ["request_id", "name", "scopes[1]", "account", "certificate_name", "expire_time"];

@@ -8,6 +8,7 @@ use crate::app::api_tokens::NewApiToken;
 use crate::app::caller::Caller;
 use crate::domain::error::Error;
 use crate::proto;
+use crate::store::requests::Terms;
 
 pub(super) async fn create_api_token(
     api: &Api,
@@ -82,6 +83,7 @@ pub(super) async fn revoke_session(
     let person = api.app.in_person(&caller)?;
     let mut fields = Fields::default();
     let Some(session) = fields.id("session", &request.session) else { return Err(fields.refusal()) };
-    api.app.revoke_session(person, session).await?;
+    let terms = Terms { key: None, validate_only: request.validate_only };
+    api.app.revoke_session(person, session, terms).await?;
     Ok(proto::RevokeSessionResponse {})
 }

@@ -147,7 +147,8 @@ impl Writer {
     pub(super) async fn set_super_admin(&mut self) {
         let Some(user) = self.any_person() else { return };
         let super_admin = !self.region.people[&user].super_admin;
-        let request = proto::SetSuperAdminRequest { user: user.clone(), super_admin, request_id: self.request_id(0) };
+        let request =
+            proto::SetSuperAdminRequest { user: user.clone(), super_admin, request_id: self.request_id(0), ..Default::default() };
         let asked = ask!(&self.tally, &self.operator, operations.set_super_admin, request.clone());
         self.hold(&request, asked, Ok(()));
         let person = self.person_mut(&user);
@@ -168,7 +169,7 @@ impl Writer {
         let request_id = self.request_id(0);
         let revoked = self.dice.pick(living.collect::<Vec<_>>()).filter(|_| self.dice.once_in(2));
         let Some(service) = revoked else { return self.create_service(request_id).await };
-        let request = proto::RevokeServiceRequest { service: service.clone(), request_id };
+        let request = proto::RevokeServiceRequest { service: service.clone(), request_id, ..Default::default() };
         let asked = ask!(&self.tally, &self.operator, operations.revoke_service, request.clone());
         self.hold(&request, asked, Ok(()));
         self.region.services.get_mut(&service).expect("a service").1 = false;

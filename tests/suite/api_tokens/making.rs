@@ -198,14 +198,14 @@ async fn sessions_are_listed_with_their_times_and_ended_one_by_one() {
     assert!([&ann.token, &phone.token].iter().all(|token| !bytes.windows(token.len()).any(|part| part == token.as_bytes())));
     let mut heard = std::collections::BTreeSet::new();
     for session in [there.id.clone(), format!("sid_{}", "0".repeat(32))] {
-        let request = proto::RevokeSessionRequest { session };
+        let request = proto::RevokeSessionRequest { session, ..Default::default() };
         let refused = site.bearer(&eve.token).await.identity.revoke_session(request).await.expect_err("not eve's");
         heard.insert((refused.message().to_owned(), reason(&refused)));
     }
     assert_eq!(heard.len(), 1, "{heard:?}");
     let seq = site.app().view().seq();
     for _ in 0..2 {
-        let request = proto::RevokeSessionRequest { session: there.id.clone() };
+        let request = proto::RevokeSessionRequest { session: there.id.clone(), ..Default::default() };
         as_ann.identity.revoke_session(request).await.expect("it is hers");
     }
     let events = site.operator().await.events_after(seq).await;

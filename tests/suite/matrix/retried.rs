@@ -23,10 +23,10 @@ const PASSING: [&str; 5] = ["delivery", "sentTime", "link", "token", "secretAlre
 const PASSING_OF_A_MAIL: [&str; 5] = ["state", "attempts", "lastReply", "nextAttemptTime", "sentTime"];
 
 /// No changes.
-const NONE: [String; 0] = [];
+pub(super) const NONE: [String; 0] = [];
 
 /// Somebody who may call, and somebody else who may do the same.
-struct Callers {
+pub(super) struct Callers {
     operator: Kind,
     other_operator: Kind,
     person: Kind,
@@ -34,7 +34,7 @@ struct Callers {
 }
 
 impl Callers {
-    async fn meet(stage: &Stage) -> Self {
+    pub(super) async fn meet(stage: &Stage) -> Self {
         let (mark, bob, zoe) = (
             stage.site.person("sue@site.test").await,
             stage.site.member(ACME, "bob@site.test", Privilege::Normal, &[]).await,
@@ -53,7 +53,7 @@ impl Callers {
     }
 
     /// Who calls an RPC, and who else.
-    fn of(&self, method: &MethodDescriptor) -> [&Kind; 2] {
+    pub(super) fn of(&self, method: &MethodDescriptor) -> [&Kind; 2] {
         match method.parent_service().name() {
             "Identity" => [&self.person, &self.other_person],
             _ => [&self.operator, &self.other_operator],
@@ -128,7 +128,7 @@ impl Case {
 }
 
 /// Takes out what may differ between the answer to a call and to its retry.
-fn settled(mut answer: Json) -> Json {
+pub(super) fn settled(mut answer: Json) -> Json {
     fn take_out(json: &mut Json, passing: &[&str]) {
         match json {
             Json::Object(fields) => {
@@ -165,10 +165,10 @@ fn already_shown(answer: &Json) -> bool {
 }
 
 /// The rows of each table.
-type Rows = BTreeMap<String, BTreeSet<String>>;
+pub(super) type Rows = BTreeMap<String, BTreeSet<String>>;
 
 /// Every row of every table, but for when sessions were last used, once all mails are settled.
-async fn everything(site: &Site) -> Rows {
+pub(super) async fn everything(site: &Site) -> Rows {
     site.mails_settled().await;
     let mut database = site.database().await;
     let columns: Vec<(String, String)> = sqlx::query_as(
@@ -192,7 +192,7 @@ async fn everything(site: &Site) -> Rows {
 }
 
 /// The rows that are in one of the two alone.
-fn changes(before: &Rows, after: &Rows) -> Vec<String> {
+pub(super) fn changes(before: &Rows, after: &Rows) -> Vec<String> {
     let of_table = |table: &String| {
         let (before, after) = (&before[table], &after[table]);
         before.symmetric_difference(after).map(|row| format!("{table}: {row}")).collect::<Vec<_>>()

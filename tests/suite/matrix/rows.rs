@@ -339,7 +339,7 @@ async fn of_credentials(stage: &Stage, caller: &Kind, row: (&str, &str)) -> Vec<
                 stage.site.bearer(&begun.token).await.identity.list_sessions(proto::ListSessionsRequest::default()).await;
             let sessions = listed.expect("a person may").into_inner().sessions;
             let session = sessions.into_iter().find(|session| session.current).expect("the one that asks").id;
-            proto::RevokeSessionRequest { session }.encode_to_vec()
+            proto::RevokeSessionRequest { session, ..Default::default() }.encode_to_vec()
         }
     }
 }
