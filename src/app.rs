@@ -10,6 +10,7 @@ pub mod answers;
 pub mod api_tokens;
 pub mod caller;
 pub mod delivery;
+pub mod edition_preview;
 mod housekeeping;
 pub mod invitations;
 mod letters;

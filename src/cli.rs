@@ -9,6 +9,7 @@ mod calls;
 mod check;
 mod confirm;
 mod console;
+mod edition;
 mod event;
 mod failure;
 mod input;
@@ -126,6 +127,8 @@ enum Operation {
     User(Noun<user::Verb>),
     /// Internal tools that call with a token or a certificate: list, create, revoke
     Service(Noun<service::Verb>),
+    /// What the other edition would change: preview
+    Edition(Noun<edition::Verb>),
     /// What was recorded: list, verify, export
     Events(Noun<event::Verb>),
     /// The same as `events verify`
@@ -223,6 +226,7 @@ impl Operation {
             Self::SuperAdmin(noun) => noun.manner,
             Self::User(noun) => noun.manner,
             Self::Service(noun) => noun.manner,
+            Self::Edition(noun) => noun.manner,
             Self::Events(noun) => noun.manner,
             Self::VerifyEvents(alias) => alias.manner,
             Self::ExportEvents(alias) => alias.manner,
@@ -240,6 +244,7 @@ impl Operation {
             Self::SuperAdmin(noun) => noun.verb.run(console).await?,
             Self::User(noun) => noun.verb.run(console).await?,
             Self::Service(noun) => noun.verb.run(console).await?,
+            Self::Edition(noun) => noun.verb.run(console).await?,
             Self::Events(noun) => return noun.verb.run(console).await,
             Self::VerifyEvents(alias) => return alias.verb.run(console).await,
             Self::ExportEvents(alias) => return alias.verb.run(console).await,

@@ -9,6 +9,7 @@ mod load;
 mod sessions;
 mod used;
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -142,6 +143,17 @@ impl View {
     #[must_use]
     pub fn standing(&self, account: AccountId, user: UserId) -> Option<Standing> {
         self.members.get(&(account, user)).copied()
+    }
+
+    /// The members of the accounts between two, by account and user, after one of them if it is given.
+    pub fn members_between(
+        &self,
+        (first, last): (AccountId, AccountId),
+        after: Option<(AccountId, UserId)>,
+    ) -> impl Iterator<Item = (AccountId, UserId, Standing)> {
+        let from = after.map_or(Bound::Included((first, UserId::from_bytes([0; 16]))), Bound::Excluded);
+        let until = Bound::Included((last, UserId::from_bytes([0xff; 16])));
+        self.members.range((from, until)).map(|((account, user), standing)| (*account, *user, *standing))
     }
 
     /// A service that isn't revoked.

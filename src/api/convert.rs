@@ -1,5 +1,6 @@
 //! Writing answers: what the house knows, in the words of the contract.
 
+mod edition;
 mod event;
 
 use secrecy::ExposeSecret as _;
@@ -30,6 +31,7 @@ use crate::store::members::Member;
 use crate::store::services::Service;
 use crate::store::users::User;
 
+pub(super) use edition::edition_preview;
 pub(super) use event::{event, head, stored_event, verified};
 
 /// A moment.

@@ -13,6 +13,7 @@ use crate::app::caller::Caller;
 use crate::app::page::{PageRequest, PageSize};
 use crate::app::services::NOT_IN_THE_FUTURE;
 use crate::domain::clock::Timestamp;
+use crate::domain::edition::Edition;
 use crate::domain::email::{Email, EmailPrefix};
 use crate::domain::error::{Error, Violation};
 use crate::domain::event::{Actor, Subject};
@@ -162,6 +163,15 @@ impl Fields {
 
     pub(super) fn timezone(&mut self, text: &str) -> Option<Timezone> {
         self.take("timezone", Timezone::parse(text))
+    }
+
+    /// An edition; none where it is left open.
+    #[allow(clippy::option_option, reason = "the outer one is whether it could be taken, like for every field")]
+    pub(super) fn edition(&mut self, value: i32) -> Option<Option<Edition>> {
+        if value == 0 {
+            return Some(None);
+        }
+        self.take("edition", Edition::from_code(value.into()).ok_or("is no edition")).map(Some)
     }
 
     pub(super) fn privilege(&mut self, value: i32) -> Option<Privilege> {

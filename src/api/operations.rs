@@ -174,6 +174,22 @@ impl Operations for Api {
         .await
     }
 
+    async fn preview_edition(&self, request: Request<proto::PreviewEditionRequest>) -> Answer<proto::PreviewEditionResponse> {
+        self.answer(request, |caller, request| async move {
+            let reader = self.app.operations_reader(&caller)?;
+            let mut fields = Fields::default();
+            let edition = fields.edition(request.edition);
+            let account = (!request.account.is_empty()).then(|| fields.slug("account", &request.account));
+            let page = fields.page(request.page_size, request.page_token);
+            let (Some(edition), None | Some(Some(_)), Some(page)) = (edition, &account, page) else {
+                return Err(fields.refusal());
+            };
+            let preview = self.app.preview_edition(&reader, edition, account.flatten(), &page).await?;
+            Ok(convert::edition_preview(preview))
+        })
+        .await
+    }
+
     async fn set_super_admin(&self, request: Request<proto::SetSuperAdminRequest>) -> Answer<proto::SetSuperAdminResponse> {
         self.answer(request, |caller, mut request| async move {
             let operator = self.app.operator_by_socket(&caller)?;

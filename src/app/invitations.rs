@@ -10,6 +10,7 @@ use super::App;
 use super::admission::{Admitted, allows};
 use super::limits::spend_all;
 use super::returned::{HandOver, Returned};
+use crate::domain::edition::Edition;
 use crate::domain::email::Email;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, Grantor, InvitationState};
@@ -281,6 +282,11 @@ impl App {
 
     /// An invitation as it stands now: expiry by the clock, and whether it is held by what the directory says.
     pub(super) fn show(&self, invitation: Invitation) -> Shown {
+        self.show_in(self.edition, invitation)
+    }
+
+    /// The same, as if the data were served as an edition.
+    pub(super) fn show_in(&self, edition: Edition, invitation: Invitation) -> Shown {
         let state = invitation.state_at(self.now());
         let view = self.directory.view();
         let manages = |user| view.allows(invitation.account, user, Permission::ManageUsers);
@@ -289,7 +295,7 @@ impl App {
                 .is_some_and(|service| service.counts(self.now()) && entitles(service.scopes, service.account, &invitation))
         };
         let reason = held(
-            self.edition,
+            edition,
             invitation.account_closed,
             invitation.roles,
             invitation.grantor.user.map(manages),

@@ -115,6 +115,12 @@ impl Query {
         Ok(after + "\0")
     }
 
+    /// The token of the page that begins after a key.
+    #[must_use]
+    pub fn token(&self, key: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode([&self.mark()[..], key].concat())
+    }
+
     /// How many entries to read: one more than the page has, to know whether there is another.
     #[must_use]
     pub const fn limit(request: &PageRequest) -> i64 {
@@ -127,7 +133,7 @@ impl Query {
         let more = entries.len() > size;
         entries.truncate(size);
         let last = entries.last().filter(|_| more);
-        let next = last.map(|last| URL_SAFE_NO_PAD.encode([&self.mark()[..], &key(last)].concat())).unwrap_or_default();
+        let next = last.map(|last| self.token(&key(last))).unwrap_or_default();
         Page { entries, next }
     }
 }
@@ -187,7 +193,7 @@ impl<'a, T> Search<'a, T> {
     #[must_use]
     pub fn page(self) -> Page<T> {
         let over = self.ended && !self.more;
-        let next = if over { String::new() } else { URL_SAFE_NO_PAD.encode([&self.query.mark()[..], &self.last].concat()) };
+        let next = if over { String::new() } else { self.query.token(&self.last) };
         Page { entries: self.kept, next }
     }
 }

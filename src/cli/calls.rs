@@ -126,6 +126,7 @@ calls! {
         ExportEvents: ExportEventsRequest => ExportEventsResponse,
         ListMail: ListMailRequest => ListMailResponse { mails: Mail },
         RetryMail: RetryMailRequest => RetryMailResponse,
+        PreviewEdition: PreviewEditionRequest => PreviewEditionResponse { changes: EditionChange },
         SetSuperAdmin: SetSuperAdminRequest => SetSuperAdminResponse,
     }
 }
@@ -138,7 +139,7 @@ macro_rules! named {
     )*};
 }
 
-named! { Account, Event, Invitation, InviteResult, Mail, Member, Service, User }
+named! { Account, EditionChange, Event, Invitation, InviteResult, Mail, Member, Service, User }
 
 #[cfg(test)]
 mod tests {

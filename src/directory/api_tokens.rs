@@ -70,6 +70,11 @@ impl View {
         self.api_tokens.get(token).filter(|token| now < token.expires)
     }
 
+    /// Every personal token that counts at a moment.
+    pub fn api_tokens(&self, now: Timestamp) -> impl Iterator<Item = &ApiToken> {
+        self.api_tokens.values().filter(move |token| now < token.expires)
+    }
+
     pub(super) fn insert_api_token(&mut self, state: &ApiTokenState) {
         let made = ApiToken::new((state.api_token, state.user, state.account), state.cap, state.expires, None);
         self.api_tokens.insert(state.token, made);

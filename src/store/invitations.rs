@@ -202,6 +202,25 @@ pub async fn unanswered(
         .transpose()
 }
 
+/// The unanswered invitations into the accounts up to one, by account and id, after an account's.
+pub async fn unanswered_after(
+    connection: &mut SqliteConnection,
+    (account, id): (AccountId, InvitationId),
+    last: AccountId,
+    limit: i64,
+) -> Result<Vec<Invitation>, Error> {
+    let rows = read!(
+        "where i.state = 1 and (i.account, i.id) > (?, ?) and i.account <= ? order by i.account, i.id limit ?",
+        account,
+        id,
+        last,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(TryInto::try_into).collect()
+}
+
 /// The unanswered invitations of an address, newest first.
 pub async fn of_address(connection: &mut SqliteConnection, address: AddressId, limit: i64) -> Result<Vec<Invitation>, Error> {
     let rows =

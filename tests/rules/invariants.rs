@@ -32,6 +32,14 @@ fn changed(standing: Standing, grant: Grant) -> Standing {
 }
 
 #[test]
+fn who_may_manage_users_is_the_same_in_both_editions() {
+    for standing in words::standings() {
+        let manages = Edition::ALL.map(|edition| standing.permissions(edition).contains(Permission::ManageUsers));
+        assert_eq!(manages[0], manages[1], "{standing:?}");
+    }
+}
+
+#[test]
 fn an_allowed_permission_is_granted_by_something_and_a_denied_one_by_nothing() {
     for edition in Edition::ALL {
         for person in users().into_iter().filter(|person| matches!(person, Person::User { active: true, .. })) {

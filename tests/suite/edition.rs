@@ -1,5 +1,7 @@
 //! Starting one data directory with another edition changes effects, and no data.
 
+mod preview;
+
 use sqlx::Row as _;
 use user_management::app::{App, StartError};
 use user_management::config::Config;

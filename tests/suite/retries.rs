@@ -187,7 +187,7 @@ async fn a_right_is_judged_before_an_answer_is_repeated() {
 
 /// Whether a call changes something: reads and lists don't.
 fn changes(method: &MethodDescriptor) -> bool {
-    !["Get", "List", "Verify", "Export"].iter().any(|verb| method.name().starts_with(verb))
+    !["Get", "List", "Verify", "Export", "Preview"].iter().any(|verb| method.name().starts_with(verb))
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ use Adds::{Events, Nothing, Reads};
 const ANYBODY: &str =
     "anybody may ask, for any address, as often as limits allow; what comes of it is recorded when a link is used";
 
-const RECORDS: [(&str, Adds); 61] = [
+const RECORDS: [(&str, Adds); 62] = [
     ("CreateAccount", Events(&[EventKind::AccountCreated])),
     ("GetAccount", Reads),
     ("ListAccounts", Reads),
@@ -91,6 +91,7 @@ const RECORDS: [(&str, Adds); 61] = [
     ("ExportEvents", Reads),
     ("ListMail", Reads),
     ("RetryMail", Events(&[EventKind::MailRetried])),
+    ("PreviewEdition", Reads),
     ("SetSuperAdmin", Events(&[EventKind::SuperAdminGranted])),
     ("SignOut", Events(&[EventKind::SessionEnded])),
 ];

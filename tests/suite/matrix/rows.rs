@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 81] = [
+pub(super) const ROWS: [(&str, &str); 82] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -88,6 +88,7 @@ pub(super) const ROWS: [(&str, &str); 81] = [
     ("ExportEvents", ""),
     ("ListMail", ""),
     ("RetryMail", ""),
+    ("PreviewEdition", ""),
     ("SetSuperAdmin", ""),
     ("SignOut", ""),
 ];
@@ -114,7 +115,8 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
             of_credentials(stage, caller, row).await
         }
         // requests without fields
-        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" | "ExportEvents" => {
+        "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" | "ExportEvents"
+        | "PreviewEdition" => {
             Vec::new()
         }
         _ => of_operations(stage, row).await,
