@@ -85,11 +85,15 @@ impl App {
         self.check_roles(grant.roles)?;
         let account = open_account(tx, account).await?;
         let address = addresses::mention(tx, email).await?;
-        if let Some(user) = users::by_address(tx.sql(), address).await? {
-            if members::find(tx.sql(), account.id, user.id).await?.is_some() {
-                return Err(Error::MemberExists(user.id));
+        let holder = users::by_address(tx.sql(), address).await?.map(|user| user.id);
+        // nobody is looked for too, so that an address with a login takes as long as one without
+        let looked_for = holder.unwrap_or(UserId::from_bytes([0; 16]));
+        let is_member = members::find(tx.sql(), account.id, looked_for).await?.is_some();
+        if let Some(user) = holder {
+            if is_member {
+                return Err(Error::MemberExists(user));
             }
-            self.check_grantee(manager, user.id, grant)?;
+            self.check_grantee(manager, user, grant)?;
         }
         let unanswered = invitations::unanswered(tx.sql(), account.id, address).await?;
         let now = tx.now();

@@ -192,12 +192,12 @@ pub struct Login {
     pub password: Option<String>,
 }
 
-/// The login of an address, active or not.
+/// The active login of an address: a deactivated one is as if it weren't there.
 pub async fn login(connection: &mut SqliteConnection, folded: &str) -> Result<Option<Login>, Error> {
     Ok(sqlx::query_as!(
         Login,
         r#"select u.id as "user: UserId", u.password
-             from addresses a cross join users u on u.address = a.id where a.folded = ? and u.deleted = 0"#,
+             from addresses a cross join users u on u.address = a.id where a.folded = ? and u.deleted = 0 and u.active = 1"#,
         folded
     )
     .fetch_optional(connection)
