@@ -15,7 +15,7 @@ mod housekeeping;
 pub mod invitations;
 mod letters;
 mod limits;
-mod link_key;
+pub mod link_key;
 pub mod logins;
 pub mod members;
 pub mod operations;
@@ -30,9 +30,11 @@ mod turns;
 pub mod users;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
@@ -45,7 +47,7 @@ use crate::domain::email::Email;
 use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
-use crate::domain::token::{LinkKey, LinkKind};
+use crate::domain::token::{LinkKeys, LinkKind};
 use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
@@ -66,7 +68,9 @@ pub struct App {
     operator_uids: BTreeSet<u32>,
     passwords: Passwords,
     limits: Limits,
-    link_key: LinkKey,
+    link_keys: ArcSwap<LinkKeys>,
+    link_key_file: PathBuf,
+    rotation: tokio::sync::Mutex<()>,
     public_url: String,
     renderer: Renderer,
     transport: Transport,
@@ -122,7 +126,8 @@ impl App {
     pub async fn open(config: &Config, clock: Clock, tuning: Tuning) -> Result<Arc<Self>, StartError> {
         let opened = Opened::open(DataDir::lock(&config.data_dir)?).await?;
         let recorded = server::recorded(&mut *opened.read().await?).await?;
-        let link_key = link_key::load(&config.link_key_file, recorded.is_none())?;
+        let recorded_key = server::link_key(&mut *opened.read().await?).await?;
+        let link_keys = link_key::load(&config.link_key_file, recorded.is_none(), recorded_key)?;
         let edition = config.edition.or(recorded.map(|recorded| recorded.edition)).unwrap_or(Edition::Inside);
         let present = match recorded {
             Some(recorded) => recorded,
@@ -144,6 +149,7 @@ impl App {
         let (renderer, transport) = (renderer(config)?, transport(config)?);
         let store = opened.start(clock.clone(), tuning, on_commit).await?;
         record_edition(&store, recorded, Recorded { edition, ..present }).await?;
+        link_key::record(&store, &link_keys, recorded_key).await?;
         Ok(Arc::new(Self {
             store,
             directory,
@@ -155,7 +161,9 @@ impl App {
             operator_uids: operator_uids(&config.grpc.operator_uids),
             passwords,
             limits: Limits::new(config.abuse),
-            link_key,
+            link_keys: ArcSwap::from_pointee(link_keys),
+            link_key_file: config.link_key_file.clone(),
+            rotation: tokio::sync::Mutex::default(),
             public_url: config.web.public_url.clone(),
             renderer,
             transport,

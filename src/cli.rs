@@ -21,6 +21,7 @@ mod member;
 mod offline;
 mod reach;
 mod refusal;
+mod rotate_link_key;
 mod screen;
 mod send_test_mail;
 mod service;
@@ -141,6 +142,8 @@ enum Operation {
     Mail(Noun<mail::Verb>),
     /// Say whether a user has a permission in an account, and why; or all that they have
     Check(check::Check),
+    /// Make the links of mails with another key
+    RotateLinkKey(rotate_link_key::RotateLinkKey),
 }
 
 /// A noun with its verb.
@@ -209,6 +212,11 @@ async fn operate(operation: Operation, flags: &Flags) -> Result<ExitCode, Failur
     if let Operation::Status(status) = operation {
         return status.run(Server::running(flags).await?).await;
     }
+    if let Operation::RotateLinkKey(rotation) = &operation
+        && let Some(file) = &rotation.file
+    {
+        return rotation.run_on(file).map(|()| ExitCode::SUCCESS);
+    }
     let server = Server::find(flags).await?;
     let mut console = Console::new(server, operation.manner().json);
     let outcome = operation.run(&mut console).await;
@@ -232,6 +240,7 @@ impl Operation {
             Self::ExportEvents(alias) => alias.manner,
             Self::Mail(noun) => noun.manner,
             Self::Check(check) => check.manner,
+            Self::RotateLinkKey(rotation) => rotation.manner,
         }
     }
 
@@ -250,6 +259,7 @@ impl Operation {
             Self::ExportEvents(alias) => return alias.verb.run(console).await,
             Self::Mail(noun) => noun.verb.run(console).await?,
             Self::Check(check) => return check.run(console).await,
+            Self::RotateLinkKey(rotation) => rotation.run(console).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -261,7 +261,8 @@ impl View {
             | Change::LoginLinkMade(_)
             | Change::ServiceExpiring(_)
             | Change::ApiTokenExpiring(_)
-            | Change::MailRetried(_) => {}
+            | Change::MailRetried(_)
+            | Change::LinkKeyRotated(_) => {}
         }
     }
 

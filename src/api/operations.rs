@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 use super::fields::Fields;
 use super::{Api, convert};
 use crate::app::admission::Needs;
+use crate::app::link_key::FormerLinks;
 use crate::app::services::NewService;
 use crate::proto;
 use crate::proto::operations_server::Operations;
@@ -186,6 +187,21 @@ impl Operations for Api {
             };
             let preview = self.app.preview_edition(&reader, edition, account.flatten(), &page).await?;
             Ok(convert::edition_preview(preview))
+        })
+        .await
+    }
+
+    async fn rotate_link_key(&self, request: Request<proto::RotateLinkKeyRequest>) -> Answer<proto::RotateLinkKeyResponse> {
+        self.answer(request, |caller, mut request| async move {
+            let operator = self.app.operator_by_socket(&caller)?;
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let terms = fields.terms(&caller, "RotateLinkKey", &id, &request, request.validate_only);
+            let Some(terms) = terms else { return Err(fields.refusal()) };
+            let former = if request.now { FormerLinks::End } else { FormerLinks::Last };
+            let state = self.app.rotate_link_key(operator, former, terms).await?;
+            let former_links_end_time = state.former_until.map(convert::time);
+            Ok(proto::RotateLinkKeyResponse { number: state.number, former_links_end_time })
         })
         .await
     }

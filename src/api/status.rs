@@ -197,6 +197,8 @@ fn tell(error: &Error) -> Told {
             .with("state", &format!("DELIVERY_STATE_{state}"))
             .precondition(id, error),
 
+        Error::LinkKeyFile(_) => Told::new(FailedPrecondition, Reason::LinkKeyFile).precondition("link_key_file", error),
+
         Error::EtagMismatch { etag } => Told::new(Aborted, Reason::EtagMismatch).with("etag", etag),
 
         Error::Entry { position, error } => tell(error).with("entry", position),

@@ -57,7 +57,7 @@ impl App {
     pub async fn preview(&self, token: SecretString) -> Result<Preview, Error> {
         let token = link(&token)?;
         let found = invitations::by_id(&mut *self.store.read().await?, InvitationId::from_bytes(token.object())).await?;
-        let invitation = found.filter(|invitation| token.is_of(&self.link_key, &invitation.nonce)).ok_or(Error::LinkInvalid)?;
+        let invitation = found.filter(|invitation| self.is_link(&token, &invitation.nonce)).ok_or(Error::LinkInvalid)?;
         if invitation.first_opened.is_none() && invitation.state == Stored::Pending {
             let opened = invitation.clone();
             let noted = self.store.write(super::server_origin(), async move |tx| invitations::opened(tx, &opened).await).await;
@@ -185,8 +185,7 @@ impl App {
             Meant::Token(token) => {
                 let token = link(token)?;
                 let found = invitations::by_id(tx.sql(), InvitationId::from_bytes(token.object())).await?;
-                let invitation =
-                    found.filter(|invitation| token.is_of(&self.link_key, &invitation.nonce)).ok_or(Error::LinkInvalid)?;
+                let invitation = found.filter(|invitation| self.is_link(&token, &invitation.nonce)).ok_or(Error::LinkInvalid)?;
                 if invitation.address == user.address { Ok((user, invitation)) } else { Err(Error::InvitationForAnotherAddress) }
             }
             Meant::Id(id) => {

@@ -145,7 +145,7 @@ impl App {
     fn invited(&self, invitation: Invitation, answers: bool, replayed: bool) -> Invited {
         let returned = answers.then(|| {
             let link = (!replayed).then(|| {
-                let token = self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce);
+                let token = self.link_token(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce);
                 (LinkKind::Invitation, token, invitation.expires)
             });
             Returned::of(link)

@@ -68,7 +68,7 @@ impl App {
             roles: invitation.roles,
             expires: invitation.expires,
             timezone: Timezone::parse(&invitation.account_timezone).unwrap_or_else(|_| Timezone::utc()),
-            token: self.link_key.derive(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce),
+            token: self.link_token(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce),
         };
         Ok(match named.flatten() {
             Some(user) => Decision::SendNaming(user, letter, invitation.email),
@@ -133,7 +133,7 @@ impl App {
     }
 
     fn confirmation(&self, attempt: &SignUp) -> ConfirmationLink {
-        let token = self.link_key.derive(LinkKind::Confirmation, *attempt.id.as_bytes(), &attempt.nonce);
+        let token = self.link_token(LinkKind::Confirmation, *attempt.id.as_bytes(), &attempt.nonce);
         ConfirmationLink { requested: attempt.created, token, expires: attempt.expires }
     }
 }

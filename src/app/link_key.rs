@@ -1,86 +1,140 @@
-//! The file of the key that links in mails are derived with.
+//! The key that links in mails are derived with: found at the start, and exchanged for another.
+//!
+//! The database says which key is in force, by its digest, and the file follows: a rotation lays the new keys beside the file, records the
+//! change, and then puts them in the file's place. A start that finds them still beside it does the last step. A start with a key that nobody
+//! recorded, because a deployment brought another, records that.
 
-use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+mod file;
 
-use crate::domain::token::LinkKey;
-use crate::store;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Why there is no key to use.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkKeyError {
-    /// An old database without its key: making another would silently end every link.
-    #[error("the link key {0} is missing beside an existing database; restore it from the backup, or set link_key_file")]
-    Missing(PathBuf),
-    /// The file can't be read or made.
-    #[error("the link key {0} can't be used")]
-    File(PathBuf, #[source] std::io::Error),
-    /// Others can read it.
-    #[error("the link key {0} can be read by other users; make it 0600")]
-    Exposed(PathBuf),
-    /// The file holds something else.
-    #[error("the link key {0} must hold a number and 64 hexadecimal digits")]
-    Malformed(PathBuf),
+use secrecy::SecretString;
+use tracing::warn;
+
+use super::admission::Operator;
+use super::{App, server_origin};
+use crate::domain::clock::Timestamp;
+use crate::domain::error::{Error, chain};
+use crate::domain::event::{Change, LinkKeyState};
+use crate::domain::token::{LinkKeys, LinkKind, LinkToken, Nonce};
+use crate::store::requests::{Terms, once};
+use crate::store::{self, Store, server};
+use file::Draft;
+pub use file::LinkKeyError;
+
+/// How long the links of the key before count after a rotation: as long as an invitation, unless it is configured otherwise.
+pub const FORMER_LASTS: Duration = Duration::from_hours(7 * 24);
+
+/// What becomes of links that were mailed before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormerLinks {
+    /// They count for [`FORMER_LASTS`], or until they would have ended anyway.
+    Last,
+    /// They end with the rotation: somebody may know the key.
+    End,
 }
 
-/// Reads the key, or makes it if the database is fresh and there is none.
-pub(super) fn load(path: &Path, fresh: bool) -> Result<LinkKey, LinkKeyError> {
-    match OpenOptions::new().read(true).open(path) {
-        Ok(mut file) => {
-            let failed = |error| LinkKeyError::File(path.to_owned(), error);
-            if is_exposed(&file.metadata().map_err(failed)?) {
-                return Err(LinkKeyError::Exposed(path.to_owned()));
+impl FormerLinks {
+    fn until(self, now: Timestamp) -> Option<Timestamp> {
+        (self == Self::Last).then(|| now.plus(FORMER_LASTS))
+    }
+}
+
+impl App {
+    /// Makes links with another key from now on. A retry rotates nothing again.
+    pub async fn rotate_link_key(&self, operator: Operator, former: FormerLinks, terms: Terms) -> Result<LinkKeyState, Error> {
+        let _alone = self.rotation.lock().await;
+        let (path, in_force, now) = (self.link_key_file.clone(), self.link_keys.load().current().digest(), self.now());
+        let secret = store::random()?;
+        let prepared = tokio::task::spawn_blocking(move || {
+            let keys = file::read(&path).map_err(|error| Error::LinkKeyFile(chain(&error)))?;
+            if keys.current().digest() != in_force {
+                return Err(Error::LinkKeyFile(
+                    "it holds another key than the one in force: restart the service to take that".to_owned(),
+                ));
             }
-            let mut text = String::new();
-            file.read_to_string(&mut text).map_err(failed)?;
-            parse(&text).ok_or_else(|| LinkKeyError::Malformed(path.to_owned()))
+            let keys = keys.rotated(secret, now, former.until(now));
+            let draft = Draft::write(&path, &keys).map_err(|error| Error::LinkKeyFile(error.to_string()))?;
+            Ok((keys, draft))
+        });
+        let (keys, draft) = prepared.await.map_err(Error::internal)??;
+        let state = LinkKeyState { number: keys.current().number(), former_until: former.until(now) };
+        let (digest, rehearsed) = (keys.current().digest(), terms.validate_only);
+        let done = self
+            .store
+            .write(operator.origin(), async move |tx| {
+                operator.confirm(tx).await?;
+                once(tx, &terms, async |tx| {
+                    server::set_link_key(tx, &digest).await?;
+                    tx.record(Change::LinkKeyRotated(state)).await?;
+                    Ok(state)
+                })
+                .await
+            })
+            .await?;
+        let as_before = done.replayed || rehearsed;
+        // of a rotation that was recorded, what fails from here on is done by the next start; so is one whose commit was in doubt
+        let put = tokio::task::spawn_blocking(move || if as_before { draft.discard() } else { draft.put() });
+        put.await.map_err(Error::internal)?.map_err(Error::internal)?;
+        if !as_before {
+            self.link_keys.store(Arc::new(keys));
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && fresh => {
-            create(path).map_err(|error| LinkKeyError::File(path.to_owned(), error))
+        Ok(done.outcome)
+    }
+
+    /// The token of an object's link.
+    pub(super) fn link_token(&self, kind: LinkKind, object: [u8; 16], nonce: &Nonce) -> SecretString {
+        self.link_keys.load().current().derive(kind, object, nonce)
+    }
+
+    /// Whether a token is that of the row with this nonce, by a key that counts.
+    pub(super) fn is_link(&self, token: &LinkToken, nonce: &Nonce) -> bool {
+        token.is_of(&self.link_keys.load(), nonce, self.now())
+    }
+}
+
+/// Finds the keys of the site, or makes the first if its data is fresh; `recorded` is the digest of the one in force.
+pub(super) fn load(path: &Path, fresh: bool, recorded: Option<[u8; 32]>) -> Result<LinkKeys, LinkKeyError> {
+    if fresh {
+        return file::read_or_make(path);
+    }
+    let found = file::read(path)?;
+    match recorded.filter(|recorded| *recorded != found.current().digest()).and_then(|recorded| Draft::left(path, recorded)) {
+        Some(draft) => {
+            draft.put().map_err(|error| LinkKeyError::File(path.to_owned(), error))?;
+            file::read(path)
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(LinkKeyError::Missing(path.to_owned())),
-        Err(error) => Err(LinkKeyError::File(path.to_owned(), error)),
+        None => Ok(found),
     }
 }
 
-/// Whether others than its owner and root can read it.
-///
-/// systemd shows a credential to the service's user by an ACL, whose mask stands where the group's rights usually do: a file of root's
-/// group with 0440. That group may read it, then; what the ACL says beyond is root's own doing.
-fn is_exposed(file: &std::fs::Metadata) -> bool {
-    let beyond_owner = if file.gid() == 0 { 0o037 } else { 0o077 };
-    file.mode() & beyond_owner != 0
+/// Exchanges the key in a file that the service doesn't write itself: the source of a credential. The service takes it, and records it, at
+/// its next start.
+pub fn rotate_file(path: &Path, former: FormerLinks, now: Timestamp) -> Result<LinkKeyState, LinkKeyError> {
+    let failed = |error| LinkKeyError::File(path.to_owned(), error);
+    let secret = store::random().map_err(|error| failed(std::io::Error::other(error)))?;
+    let keys = file::read(path)?.rotated(secret, now, former.until(now));
+    Draft::write(path, &keys).and_then(Draft::put).map_err(failed)?;
+    Ok(LinkKeyState { number: keys.current().number(), former_until: former.until(now) })
 }
 
-fn parse(text: &str) -> Option<LinkKey> {
-    let (number, digits) = text.trim().split_once(' ')?;
-    let bytes = digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    let secret: Vec<u8> = bytes.collect::<Option<_>>()?;
-    Some(LinkKey::new(number.parse().ok()?, secret.try_into().ok()?))
-}
-
-/// The key reaches the disk, whole, before anything is derived with it: a first start that is cut short leaves no half of one.
-fn create(path: &Path) -> std::io::Result<LinkKey> {
-    let secret: [u8; 32] = store::random().map_err(std::io::Error::other)?;
-    let mut text = String::from("1 ");
-    for byte in secret {
-        let _ = write!(text, "{byte:02x}");
+/// Records the key that links are made with from this start on, if it is another.
+pub(super) async fn record(store: &Store, keys: &LinkKeys, recorded: Option<[u8; 32]>) -> Result<(), Error> {
+    let digest = keys.current().digest();
+    if recorded == Some(digest) {
+        return Ok(());
     }
-    text.push('\n');
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".part");
-    match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+    let state = LinkKeyState { number: keys.current().number(), former_until: keys.former().iter().map(|(_, end)| *end).max() };
+    if recorded.is_some() {
+        warn!(link_key.number = state.number, "another link key was brought; links of keys that it doesn't name count no more");
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::File::open(parent)?.sync_all()?;
-    Ok(LinkKey::new(1, secret))
+    store
+        .write(server_origin(), async move |tx| {
+            server::set_link_key(tx, &digest).await?;
+            // the first key, and that of data from before keys were recorded, is no change
+            if recorded.is_some() { tx.record(Change::LinkKeyRotated(state)).await } else { Ok(()) }
+        })
+        .await
 }

@@ -229,7 +229,7 @@ impl App {
     async fn open_link(&self, token: &LinkToken) -> Result<(LoginLink, User), Error> {
         let mut connection = self.store.read().await?;
         let link = login_links::by_id(&mut connection, LoginLinkId::from_bytes(token.object())).await?;
-        let link = link.filter(|link| link.purpose.kind() == token.kind() && token.is_of(&self.link_key, &link.nonce));
+        let link = link.filter(|link| link.purpose.kind() == token.kind() && self.is_link(token, &link.nonce));
         let link = link.ok_or(Error::LinkInvalid)?;
         if !link.is_open_at(self.now()) {
             return Err(Error::LinkExpired);

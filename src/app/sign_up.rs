@@ -112,7 +112,7 @@ impl App {
         }
         let id = SignUpId::from_bytes(token.object());
         let attempt = sign_ups::by_id(&mut *self.store.read().await?, id).await?;
-        let attempt = attempt.filter(|attempt| token.is_of(&self.link_key, &attempt.nonce)).ok_or(Error::LinkInvalid)?;
+        let attempt = attempt.filter(|attempt| self.is_link(&token, &attempt.nonce)).ok_or(Error::LinkInvalid)?;
         let ended = match attempt.state {
             State::Open => attempt.expires <= self.now(),
             State::Confirmed => false,

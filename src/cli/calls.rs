@@ -128,6 +128,7 @@ calls! {
         RetryMail: RetryMailRequest => RetryMailResponse,
         PreviewEdition: PreviewEditionRequest => PreviewEditionResponse { changes: EditionChange },
         SetSuperAdmin: SetSuperAdminRequest => SetSuperAdminResponse,
+        RotateLinkKey: RotateLinkKeyRequest => RotateLinkKeyResponse,
     }
 }
 

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::refusal;
 use crate::app::StartError;
+use crate::app::link_key::LinkKeyError;
 use crate::app::test_mail::TestMailError;
 use crate::config::ConfigError;
 use crate::serve::ServeError;
@@ -34,6 +35,9 @@ pub enum Failure {
     /// A test mail didn't go.
     #[error(transparent)]
     TestMail(#[from] TestMailError),
+    /// A file of link keys can't be changed.
+    #[error(transparent)]
+    LinkKey(#[from] LinkKeyError),
     /// The host refuses what a process needs.
     #[error("the process can't be set up")]
     Process(#[from] std::io::Error),

@@ -43,6 +43,7 @@ typed! {
     /// What happened.
     EventKind {
         EditionSet,
+        LinkKeyRotated,
         AccountCreated,
         AccountUpdated,
         AccountClosed,

@@ -122,6 +122,8 @@ pub enum Error {
     LoginExists,
     #[error("the mail {0} isn't waiting or failed: {1}")]
     MailNotRetryable(MailId, &'static str),
+    #[error("the file of the link key can't be changed: {0}")]
+    LinkKeyFile(String),
 
     #[error("the object changed since it was read")]
     EtagMismatch { etag: String },

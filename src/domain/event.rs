@@ -31,8 +31,8 @@ pub use bytes::{Part, Value};
 use bytes::{Reader, Writer};
 pub use change::Change;
 pub use states::{
-    AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LoginLinkState, LoginState,
-    MailState, MemberState, ServiceState, SessionState, UserState,
+    AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LinkKeyState,
+    LoginLinkState, LoginState, MailState, MemberState, ServiceState, SessionState, UserState,
 };
 pub use subject::Subject;
 

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::clock::Timestamp;
+
 /// What kind of caller a bearer token makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bearer {
@@ -132,6 +134,24 @@ impl LinkKey {
         Self { number, secret }
     }
 
+    /// The number that its tokens name.
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The secret, for the file that keeps it.
+    #[must_use]
+    pub const fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
+    /// What tells this key from any other, and nothing about it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::new().chain_update("link key").chain_update(self.number.to_be_bytes()).chain_update(self.secret).finalize().into()
+    }
+
     /// The token of an object's link: the same as long as key and nonce are.
     #[must_use]
     pub fn derive(&self, kind: LinkKind, object: [u8; 16], nonce: &Nonce) -> SecretString {
@@ -150,6 +170,50 @@ impl LinkKey {
             mac.update(part);
         }
         mac.finalize().into_bytes().into()
+    }
+}
+
+/// The key that links are made with, and those before it, whose links still count until a moment.
+#[derive(Clone)]
+pub struct LinkKeys {
+    current: LinkKey,
+    former: Vec<(LinkKey, Timestamp)>,
+}
+
+impl LinkKeys {
+    /// Takes the key that links are made with, and former ones with the end of each.
+    #[must_use]
+    pub const fn new(current: LinkKey, former: Vec<(LinkKey, Timestamp)>) -> Self {
+        Self { current, former }
+    }
+
+    /// The key that links are made with.
+    #[must_use]
+    pub const fn current(&self) -> &LinkKey {
+        &self.current
+    }
+
+    /// The former keys and the end of each.
+    #[must_use]
+    pub fn former(&self) -> &[(LinkKey, Timestamp)] {
+        &self.former
+    }
+
+    /// These with another key to make links with. Those before count until `former_until`, or their own earlier end, or not at all.
+    #[must_use]
+    pub fn rotated(self, secret: [u8; 32], now: Timestamp, former_until: Option<Timestamp>) -> Self {
+        let current = LinkKey::new(self.current.number.wrapping_add(1), secret);
+        let former = former_until.map_or_else(Vec::new, |until| {
+            let before = self.former.into_iter().map(|(key, end)| (key, end.min(until)));
+            before.filter(|(_, end)| *end > now).chain([(self.current, until)]).collect()
+        });
+        Self { current, former }
+    }
+
+    /// The key of a number, if its links count.
+    fn numbered(&self, number: u32, now: Timestamp) -> Option<&LinkKey> {
+        let former = self.former.iter().filter(|(_, end)| *end > now).map(|(key, _)| key);
+        [&self.current].into_iter().chain(former).find(|key| key.number == number)
     }
 }
 
@@ -185,17 +249,21 @@ impl LinkToken {
         self.object
     }
 
-    /// Whether this key made it for the row with this nonce; in constant time.
+    /// Whether a key that counts now made it for the row with this nonce; in constant time.
     #[must_use]
-    pub fn is_of(&self, key: &LinkKey, nonce: &Nonce) -> bool {
-        self.key == key.number && bool::from(key.mac(self.kind, self.object, nonce).ct_eq(&self.mac))
+    pub fn is_of(&self, keys: &LinkKeys, nonce: &Nonce, now: Timestamp) -> bool {
+        keys.numbered(self.key, now).is_some_and(|key| key.mac(self.kind, self.object, nonce).ct_eq(&self.mac).into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(0);
 
     #[test]
     fn a_bearer_token_tells_its_kind_and_a_mistyped_one_is_none() {
@@ -214,14 +282,34 @@ mod tests {
     #[test]
     fn a_link_counts_for_its_kind_object_nonce_and_key_alone() {
         let key = LinkKey::new(1, [1; 32]);
+        let only = |number, secret| LinkKeys::new(LinkKey::new(number, secret), Vec::new());
         let text = key.derive(LinkKind::Invitation, [2; 16], &[3; 16]);
         let token = LinkToken::parse(&text).expect("well-formed");
-        assert!(token.is_of(&key, &[3; 16]));
-        assert!(!token.is_of(&key, &[4; 16]), "a resent invitation has another nonce");
-        assert!(!token.is_of(&LinkKey::new(2, [1; 32]), &[3; 16]));
-        assert!(!token.is_of(&LinkKey::new(1, [2; 32]), &[3; 16]));
+        assert!(token.is_of(&only(1, [1; 32]), &[3; 16], NOW));
+        assert!(!token.is_of(&only(1, [1; 32]), &[4; 16], NOW), "a resent invitation has another nonce");
+        assert!(!token.is_of(&only(2, [1; 32]), &[3; 16], NOW));
+        assert!(!token.is_of(&only(1, [2; 32]), &[3; 16], NOW));
         let confirmation = LinkToken::parse(&key.derive(LinkKind::Confirmation, [2; 16], &[3; 16])).expect("well-formed");
         assert_ne!(confirmation.mac, token.mac);
+    }
+
+    #[test]
+    fn links_of_a_former_key_count_until_its_end_which_no_later_rotation_puts_off() {
+        let day = |days: u64| NOW.plus(Duration::from_hours(24 * days));
+        let made_by =
+            |keys: &LinkKeys| LinkToken::parse(&keys.current().derive(LinkKind::Invitation, [2; 16], &[3; 16])).expect("one");
+        let first = LinkKeys::new(LinkKey::new(1, [1; 32]), Vec::new());
+        let second = first.clone().rotated([2; 32], NOW, Some(day(7)));
+        let third = second.clone().rotated([3; 32], day(2), Some(day(9)));
+        let (by_first, by_second) = (made_by(&first), made_by(&second));
+        assert_eq!(third.current().number(), 3);
+        for (token, keys, until) in [(&by_first, &second, 7), (&by_first, &third, 7), (&by_second, &third, 9)] {
+            assert!(token.is_of(keys, &[3; 16], day(until).minus(Duration::from_micros(1))));
+            assert!(!token.is_of(keys, &[3; 16], day(until)));
+        }
+        let at_once = third.rotated([4; 32], day(3), None);
+        assert!(at_once.former().is_empty() && !by_second.is_of(&at_once, &[3; 16], day(3)));
+        assert_ne!(first.current().digest(), LinkKey::new(2, [1; 32]).digest());
     }
 
     proptest! {

@@ -68,7 +68,8 @@ pub(super) fn concerned(change: &Change) -> Option<Concerned> {
         | Change::ApiTokenCreated(_)
         | Change::ApiTokenEnded(_)
         | Change::ApiTokenExpiring(_)
-        | Change::MailRetried(_) => None,
+        | Change::MailRetried(_)
+        | Change::LinkKeyRotated(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use user_management::domain::clock::Timestamp;
 use user_management::domain::edition::Edition;
 use user_management::domain::event::{
     AccountState, Actor, ApiTokenState, Change, DataState, Door, EmailChangeState, ErasedState, Event, Grantor, InvitationState,
-    LoginLinkState, LoginState, MailState, MemberState, Personal, ServiceState, SessionState, UserState,
+    LinkKeyState, LoginLinkState, LoginState, MailState, MemberState, Personal, ServiceState, SessionState, UserState,
 };
 use user_management::domain::id::{
     AccountId, AddressId, ApiTokenId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, TraceId, UserId,
@@ -191,6 +191,7 @@ fn later_changes(of: &Ingredients) -> Vec<Change> {
         Change::ApiTokenCreated(api_token.clone()),
         Change::ApiTokenEnded(api_token.clone()),
         Change::ApiTokenExpiring(api_token),
+        Change::LinkKeyRotated(LinkKeyState { number: 2, former_until: of.optional(of.moment(7)) }),
     ]
 }
 

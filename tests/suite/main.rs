@@ -13,6 +13,7 @@ mod edition;
 mod history;
 mod invitations;
 mod limits;
+mod link_keys;
 mod lists;
 mod logins;
 mod mailbox;

@@ -84,6 +84,11 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
     std::fs::write(&key, text).expect("restored");
     assert_eq!(refusal(&site.data_dir()).await, "the link key DATA/link.key can be read by other users; make it 0600");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("set");
+    let whole = std::fs::read(&key).expect("readable");
+    std::fs::write(&key, &whole[..40]).expect("written");
+    let malformed = refusal(&site.data_dir()).await;
+    assert!(malformed.starts_with("the link key DATA/link.key must hold a number and 64 hexadecimal digits"), "{malformed}");
+    std::fs::write(&key, whole).expect("restored");
     site.restart(None).await;
 }
 

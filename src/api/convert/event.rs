@@ -105,6 +105,10 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
             event.edition = edition(data.edition).into();
             event.epoch = data.epoch.to_string();
         }
+        Change::LinkKeyRotated(state) => {
+            event.link_key_number = state.number;
+            event.expire_time = state.former_until.map(time);
+        }
         Change::MailRetried(state) => {
             event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();
         }

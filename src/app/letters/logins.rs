@@ -63,7 +63,7 @@ impl App {
                 // told to the owner of the mailbox alone: whoever asked hears nothing of it
                 return Ok(Decision::Send(Letter::LoginExists, holder.email));
             }
-            let token = self.link_key.derive(link.purpose.kind(), *link.id.as_bytes(), &link.nonce);
+            let token = self.link_token(link.purpose.kind(), *link.id.as_bytes(), &link.nonce);
             return Ok(Decision::Send(Letter::AddressChange { token, expires: link.expires }, to.email.clone()));
         }
         match users::by_id(&mut *self.store.read().await?, link.user).await? {
@@ -107,7 +107,7 @@ impl App {
     }
 
     fn password_letter(&self, link: &LoginLink) -> Letter {
-        let token = self.link_key.derive(link.purpose.kind(), *link.id.as_bytes(), &link.nonce);
+        let token = self.link_token(link.purpose.kind(), *link.id.as_bytes(), &link.nonce);
         let password = PasswordLink { token, expires: link.expires };
         match link.purpose {
             LinkPurpose::SetPassword => Letter::SetPassword(password),

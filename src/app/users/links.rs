@@ -109,7 +109,7 @@ impl App {
         let returned = answers.then(|| {
             Returned::of(link.filter(|_| !replayed).map(|link| {
                 let kind = link.purpose.kind();
-                (kind, self.link_key.derive(kind, *link.id.as_bytes(), &link.nonce), Some(link.expires))
+                (kind, self.link_token(kind, *link.id.as_bytes(), &link.nonce), Some(link.expires))
             }))
         });
         Ok(Linked { user, returned })

@@ -3,8 +3,8 @@
 use super::Malformed;
 use super::bytes::{Reader, Writer};
 use super::states::{
-    AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, InvitationState, LoginLinkState, LoginState,
-    MailState, MemberState, ServiceState, SessionState, State, UserState,
+    AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, InvitationState, LinkKeyState, LoginLinkState,
+    LoginState, MailState, MemberState, ServiceState, SessionState, State, UserState,
 };
 use crate::domain::id::AccountId;
 
@@ -60,6 +60,7 @@ macro_rules! changes {
 
 changes! {
     1 = EditionSet(DataState);
+    2 = LinkKeyRotated(LinkKeyState);
     10 = AccountCreated(AccountState);
     11 = AccountUpdated(AccountState);
     12 = AccountClosed(AccountState);

@@ -3,6 +3,8 @@
 mod api_tokens;
 mod logins;
 
+use serde::{Deserialize, Serialize};
+
 use super::bytes::{Reader, Writer};
 use super::{Malformed, Personal};
 use crate::domain::clock::Timestamp;
@@ -52,6 +54,26 @@ impl State for DataState {
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         let epoch = Epoch::from_bytes(from.array()?);
         Ok(Self { epoch, edition: Edition::from_code(from.u8()?.into()).ok_or(Malformed)? })
+    }
+}
+
+/// The key that links are made with from here on. Nothing of the key itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkKeyState {
+    /// Its number, which its links name.
+    pub number: u32,
+    /// Until when links of keys before count; none if they ended.
+    pub former_until: Option<Timestamp>,
+}
+
+impl State for LinkKeyState {
+    fn write(&self, to: &mut Writer) {
+        to.u32("number", self.number);
+        to.option("former_until", self.former_until.as_ref(), |to, until| to.time("former_until", *until));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self { number: from.u32()?, former_until: from.option(|from| from.i64().map(Timestamp::from_micros))? })
     }
 }
 

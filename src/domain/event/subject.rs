@@ -68,6 +68,7 @@ impl Change {
     pub const fn subject(&self) -> Option<Subject> {
         match self {
             Self::EditionSet(_)
+            | Self::LinkKeyRotated(_)
             | Self::AccountCreated(_)
             | Self::AccountUpdated(_)
             | Self::AccountClosed(_)

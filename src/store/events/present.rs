@@ -197,7 +197,8 @@ fn told(change: &Change) -> Option<Value> {
         | Change::UserPasswordReset(_)
         | Change::SessionsRevoked(_)
         | Change::LoginLinkMade(_)
-        | Change::MailRetried(_) => return None,
+        | Change::MailRetried(_)
+        | Change::LinkKeyRotated(_) => return None,
     })
 }
 

@@ -28,7 +28,7 @@ use Adds::{Events, Nothing, Reads};
 const ANYBODY: &str =
     "anybody may ask, for any address, as often as limits allow; what comes of it is recorded when a link is used";
 
-const RECORDS: [(&str, Adds); 62] = [
+const RECORDS: [(&str, Adds); 63] = [
     ("CreateAccount", Events(&[EventKind::AccountCreated])),
     ("GetAccount", Reads),
     ("ListAccounts", Reads),
@@ -92,6 +92,7 @@ const RECORDS: [(&str, Adds); 62] = [
     ("ListMail", Reads),
     ("RetryMail", Events(&[EventKind::MailRetried])),
     ("PreviewEdition", Reads),
+    ("RotateLinkKey", Events(&[EventKind::LinkKeyRotated])),
     ("SetSuperAdmin", Events(&[EventKind::SuperAdminGranted])),
     ("SignOut", Events(&[EventKind::SessionEnded])),
 ];

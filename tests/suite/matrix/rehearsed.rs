@@ -27,7 +27,7 @@ const NOT_REHEARSED: [(&str, &str); 10] = [
 ];
 
 /// How the names of those begin that change nothing.
-const READS: [&str; 5] = ["Get", "List", "Check", "Verify", "Preview"];
+const READS: [&str; 6] = ["Get", "List", "Check", "Verify", "Export", "Preview"];
 
 /// The ids of what a call makes: each makes its own.
 const MADE: [&str; 6] = ["inv_", "usr_", "svc_", "tok_", "sid_", "mail_"];

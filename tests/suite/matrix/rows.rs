@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::site::PASSWORD;
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 82] = [
+pub(super) const ROWS: [(&str, &str); 83] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -90,6 +90,7 @@ pub(super) const ROWS: [(&str, &str); 82] = [
     ("RetryMail", ""),
     ("PreviewEdition", ""),
     ("SetSuperAdmin", ""),
+    ("RotateLinkKey", ""),
     ("SignOut", ""),
 ];
 
@@ -116,9 +117,7 @@ pub(super) async fn request(stage: &Stage, caller: &Kind, row: (&str, &str)) -> 
         }
         // requests without fields
         "GetAccessModel" | "GetMe" | "ListMyInvitations" | "SignOut" | "GetServerInfo" | "VerifyEvents" | "ExportEvents"
-        | "PreviewEdition" => {
-            Vec::new()
-        }
+        | "PreviewEdition" => Vec::new(),
         _ => of_operations(stage, row).await,
     }
 }
@@ -368,6 +367,7 @@ async fn of_operations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
         ("ListEvents", _) => proto::ListEventsRequest::default().encode_to_vec(),
         ("ListMail", _) => proto::ListMailRequest::default().encode_to_vec(),
         ("RetryMail", _) => proto::RetryMailRequest { mail: stage.waiting_mail().await, ..Default::default() }.encode_to_vec(),
+        ("RotateLinkKey", _) => proto::RotateLinkKeyRequest::default().encode_to_vec(),
         ("SetSuperAdmin", _) => {
             stage.put_back_member().await;
             let user = stage.member.id.clone();

@@ -12,6 +12,7 @@ pub(super) async fn refused() -> Refused {
     refused.extend(of_invitations().await);
     refused.extend(of_sign_ups().await);
     refused.extend(of_logins().await);
+    refused.push(of_the_link_key().await);
     refused
 }
 
@@ -24,6 +25,13 @@ async fn of_logins() -> Refused {
     let request = proto::SendPasswordResetRequest { user: ann.id, ..Default::default() };
     let deactivated = operator.users.send_password_reset(request).await.expect_err("refused");
     vec![(ErrorReason::PasswordWrong, wrong), (ErrorReason::UserDeactivated, deactivated)]
+}
+
+async fn of_the_link_key() -> (ErrorReason, tonic::Status) {
+    let site = Site::start().await;
+    std::fs::remove_file(site.data_dir().join("link.key")).expect("removed");
+    let request = proto::RotateLinkKeyRequest::default();
+    (ErrorReason::LinkKeyFile, site.operator().await.operations.rotate_link_key(request).await.expect_err("refused"))
 }
 
 async fn of_members() -> Refused {
