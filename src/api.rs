@@ -27,19 +27,27 @@ use crate::proto::access_server::AccessServer;
 use crate::proto::identity_server::IdentityServer;
 use crate::proto::operations_server::OperationsServer;
 use crate::proto::user_management_server::UserManagementServer;
+use crate::tls::Certificates;
 
 /// What every handler works with.
 #[derive(Clone)]
 struct Api {
     app: Arc<App>,
-    listeners: Arc<OnceLock<Vec<String>>>,
+    bound: Arc<OnceLock<Bound>>,
 }
 
-/// The four services, ready to be served. `listeners` is what `GetServerInfo` says of where the server
-/// listens, known once it is bound.
+/// What `GetServerInfo` says of the server itself, known once it is bound.
+pub struct Bound {
+    /// Where it listens, for people.
+    pub listeners: Vec<String>,
+    /// Its certificates, if it has TLS.
+    pub certificates: Option<Certificates>,
+}
+
+/// The four services, ready to be served.
 #[must_use]
-pub fn routes(app: Arc<App>, listeners: Arc<OnceLock<Vec<String>>>, message_bytes: usize) -> Routes {
-    let api = Api { app, listeners };
+pub fn routes(app: Arc<App>, bound: Arc<OnceLock<Bound>>, message_bytes: usize) -> Routes {
+    let api = Api { app, bound };
     let mut routes = Routes::builder();
     routes
         .add_service(UserManagementServer::new(api.clone()).max_decoding_message_size(message_bytes))
@@ -56,7 +64,7 @@ impl Api {
         F: Future<Output = Result<R, Error>> + Send,
     {
         let trace = request.extensions().get().copied().unwrap_or_else(|| TraceId::from_bytes([0; 16]));
-        let credentials = credentials::of(&request, trace);
+        let credentials = credentials::of(&request, trace, self.app.now());
         let answer = async { handler(self.app.caller(&credentials)?, request.into_inner()).await };
         answer.await.map(Response::new).map_err(|error| status::of(&error, trace))
     }

@@ -11,7 +11,8 @@
 //! | `main`, [`config`], [`logging`] | arguments, file and environment become one validated value; problems become one line each |
 //! | [`cli`] | the operators' commands: calls to the running server, else to the same services over the locked data |
 //! | [`serve`] | the whole service as a value: `bind`, then `run`; `main` and the tests use the same two calls |
-//! | [`server`] | listeners, one acceptor, a runtime for each core, TLS, health, the shutdown that always ends |
+//! | [`server`] | listeners, one acceptor, a runtime for each core, health, the shutdown that always ends |
+//! | [`tls`] | certificates: the server's and its clients', until when they are good, loading them anew |
 //! | [`api`] | gRPC: extracts credentials, parses, answers; the one table from errors to statuses |
 //! | [`app`] | what the service does, one file per noun; who is calling, and what that opens |
 //! | [`directory`] | the answers to "may X do Y in Z?" in memory, always as new as the last commit |
@@ -55,6 +56,8 @@
 //!   ([`domain::head`]); the rows of the present are held against the last events about them (`store::events`).
 //! - **A page costs the same however much there is.** Lists read along an index for whatever is asked, merging the classes of their entries
 //!   (`0004_lists.sql` says how), and look at no more entries than the longest page has ([`app::page::Search`]).
+//! - **A client's certificate counts while it is good**: until it expires and while the present authorities vouch for it, looked at in each
+//!   connection's own handshake and at each call after, however long the connection stays open ([`tls`]).
 //! - **The directory equals the database.** Events change it in commit order, on the writer's thread, before the answers.
 //!
 //! # Where this differs from its design
@@ -76,6 +79,7 @@
 //! - A password that was compared outside the transaction must still be the present one inside it, or a change of password would let a
 //!   sign-in of before slip past.
 //! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.
+//! - TLS sessions are never resumed: a resumed one brings a client's certificate along unseen, past its expiry and a change of the authorities.
 //! - A personal token takes a membership, of a super-admin too, and ends with it: one that stood on the mark alone would come back to life with
 //!   a later membership ([`app::api_tokens`]). Operators who end somebody's sessions leave their tokens, which end with the password.
 //! - What was done by a personal token names it in the session's place of the event, by a code of its own ([`domain::event`]): the layout is
@@ -92,6 +96,7 @@ pub mod mail;
 pub mod serve;
 pub mod server;
 pub mod store;
+pub mod tls;
 
 /// The contract: messages, clients and servers generated from `proto/`.
 #[allow(

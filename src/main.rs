@@ -11,7 +11,8 @@ use user_management::config::mail::MailTransport;
 use user_management::config::{Config, Flags};
 use user_management::domain::clock::Clock;
 use user_management::logging;
-use user_management::serve::Service;
+use user_management::serve::{self, Service};
+use user_management::tls::Certificates;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,20 +32,21 @@ fn start(flags: &Flags) -> Result<(), Failure> {
     // an error means that there is a provider, and it can only be the same
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(serve(config));
+    let outcome = runtime.block_on(run(config));
     // what blocks still would keep the process beyond the deadline of its shutdown
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let service = Service::bind(&config, Clock::System).await?;
     announce(&config, &service);
+    let certificates = service.certificates();
     let stop = CancellationToken::new();
     tokio::select! {
         outcome = service.run(stop.cancelled()) => outcome?,
-        () = signals.second(&stop) => tracing::warn!("ended at once by a second signal"),
+        () = signals.second(&stop, certificates.as_ref()) => tracing::warn!("ended at once by a second signal"),
     }
     tracing::info!("ended");
     Ok(())
@@ -63,29 +65,49 @@ fn announce(config: &Config, service: &Service) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), edition = service.app().edition().as_str(), "serving");
 }
 
-/// SIGTERM and SIGINT, which mean the same.
+/// SIGTERM and SIGINT, which mean the same, and SIGHUP.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
+    /// Waits for SIGTERM or SIGINT; loads certificates anew at each SIGHUP before.
+    async fn next(&mut self, certificates: Option<&Certificates>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => reload(certificates).await,
+            }
         }
     }
 
     /// Stops the server at the first signal and returns at the second.
-    async fn second(&mut self, stop: &CancellationToken) {
-        self.next().await;
+    async fn second(&mut self, stop: &CancellationToken, certificates: Option<&Certificates>) {
+        self.next(certificates).await;
         tracing::info!("shutting down");
         stop.cancel();
-        self.next().await;
+        self.next(None).await;
     }
+}
+
+/// Loads certificates anew, off the thread that accepts connections.
+async fn reload(certificates: Option<&Certificates>) {
+    let Some(certificates) = certificates.cloned() else {
+        return tracing::info!("SIGHUP loads certificates anew, and there are none in use");
+    };
+    serve::announce_reload();
+    // whether it went well is in the log and in GetServerInfo
+    let _ = tokio::task::spawn_blocking(move || certificates.reload()).await;
+    serve::announce_ready();
 }

@@ -6,18 +6,20 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use sd_notify::NotifyState;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::api;
+use crate::api::{self, Bound};
 use crate::app::{App, StartError};
 use crate::config::{Config, Limits};
 use crate::domain::clock::Clock;
 use crate::server::health::Health;
-use crate::server::{Addresses, Server, ServerError};
+use crate::server::{Addresses, Server, ServerError, announce};
 use crate::store::Tuning;
+use crate::tls::Certificates;
 
 /// What the mail under way, and then the storage, get at a shutdown even if calls used up its time.
 const LEAST: Duration = Duration::from_secs(1);
@@ -46,10 +48,10 @@ impl Service {
     pub async fn bind(config: &Config, clock: Clock) -> Result<Self, ServeError> {
         let app = App::open(config, clock, Tuning::default()).await?;
         let health = Health::new();
-        let listeners = Arc::new(OnceLock::new());
-        let routes = api::routes(Arc::clone(&app), Arc::clone(&listeners), config.limits.message_bytes);
+        let bound = Arc::new(OnceLock::new());
+        let routes = api::routes(Arc::clone(&app), Arc::clone(&bound), config.limits.message_bytes);
         let server = Server::bind(config, routes, health.clone())?;
-        let _ = listeners.set(spell(server.addresses()));
+        let _ = bound.set(Bound { listeners: spell(server.addresses()), certificates: server.certificates().cloned() });
         Ok(Self { app, server, health, limits: config.limits })
     }
 
@@ -65,6 +67,12 @@ impl Service {
         spell(self.addresses())
     }
 
+    /// The certificates, to be loaded anew while it runs; none without TLS.
+    #[must_use]
+    pub fn certificates(&self) -> Option<Certificates> {
+        self.server.certificates().cloned()
+    }
+
     /// The application, for tests that look beneath the wire.
     #[must_use]
     pub const fn app(&self) -> &Arc<App> {
@@ -77,6 +85,9 @@ impl Service {
         let background = TaskTracker::new();
         background.spawn(Arc::clone(&self.app).deliver(stop.clone()));
         background.spawn(Arc::clone(&self.app).keep_house(stop.clone()));
+        if let Some(certificates) = self.certificates() {
+            background.spawn(certificates.watch(stop.clone()));
+        }
         if let Ok(mut healthy) = self.app.healthy() {
             let (health, stop) = (self.health.clone(), stop.clone());
             background.spawn(async move {
@@ -106,6 +117,18 @@ impl Service {
         }
         Ok(served?)
     }
+}
+
+/// Tells systemd, if it asked, that certificates are being loaded anew.
+pub fn announce_reload() {
+    let mut states = vec![NotifyState::Reloading];
+    states.extend(NotifyState::monotonic_usec_now());
+    announce(&states);
+}
+
+/// Tells systemd, if it asked, that this is over.
+pub fn announce_ready() {
+    announce(&[NotifyState::Ready]);
 }
 
 fn spell(addresses: &Addresses) -> Vec<String> {

@@ -20,11 +20,12 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
 use crate::api::peer::Listener;
 use crate::config::{Config, Limits};
+use crate::domain::clock::Clock;
+use crate::tls::{self, Certificates, TlsError};
 
 mod acceptor;
 mod connection;
@@ -32,7 +33,6 @@ mod core;
 pub mod health;
 mod listener;
 mod reflection;
-mod tls;
 
 use acceptor::{Door, Way};
 use core::{Cores, Serving};
@@ -56,13 +56,8 @@ pub enum ServerError {
         what: String,
     },
     /// A file of `grpc.tls` can't be used.
-    #[error("can't use {} for TLS: {what}", .path.display())]
-    Tls {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        what: String,
-    },
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The descriptors that were compiled in can't be served.
     #[error("can't serve reflection")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -87,7 +82,7 @@ pub struct Server {
     doors: Vec<Door>,
     addresses: Addresses,
     routes: Routes,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificates>,
     limits: Limits,
     health: Health,
 }
@@ -100,7 +95,7 @@ impl Server {
     ///
     /// Whoever calls this holds the lock of the data directory, since a socket file that nothing answers on is taken for a left-over.
     pub fn bind(config: &Config, services: Routes, health: Health) -> Result<Self, ServerError> {
-        let tls = config.grpc.tls.as_ref().map(tls::load).transpose()?;
+        let tls = config.grpc.tls.as_ref().map(|files| Certificates::load(files, Clock::System)).transpose()?;
         let routes = services.add_service(health.service());
         let routes = reflection::add(routes).map_err(ServerError::Reflection)?;
         let shared = Arc::new(Semaphore::new(config.limits.connections));
@@ -127,6 +122,12 @@ impl Server {
         &self.addresses
     }
 
+    /// The certificates that it shows and takes, to be loaded anew while it runs; none without TLS.
+    #[must_use]
+    pub const fn certificates(&self) -> Option<&Certificates> {
+        self.tls.as_ref()
+    }
+
     /// Serves until `shutdown` is there, then drains: no new connections, calls may end, and `limits.shutdown_seconds` later all is closed.
     ///
     /// Dropping the future closes everything at once. An error means that a core failed; the rest was drained then.
@@ -137,12 +138,12 @@ impl Server {
         for door in self.doors {
             acceptors.spawn(acceptor::accept(door, cores.dealer()));
         }
-        announce(sd_notify::NotifyState::Ready);
+        announce(&[sd_notify::NotifyState::Ready]);
         let outcome = tokio::select! {
             () = shutdown => Ok(()),
             error = cores.failure() => Err(ServerError::Core(error)),
         };
-        announce(sd_notify::NotifyState::Stopping);
+        announce(&[sd_notify::NotifyState::Stopping]);
         self.health.set_draining();
         acceptors.shutdown().await;
         cores.drain();
@@ -158,12 +159,12 @@ impl Server {
 
 /// Says whether the files that a server would need are usable, without listening.
 pub fn check(config: &Config) -> Result<(), ServerError> {
-    config.grpc.tls.as_ref().map_or(Ok(()), |files| tls::load(files).map(drop))
+    Ok(config.grpc.tls.as_ref().map_or(Ok(()), tls::check)?)
 }
 
 /// Tells systemd, if it asked.
-fn announce(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+pub(crate) fn announce(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd can't be told");
     }
 }

@@ -30,6 +30,7 @@ use crate::store::mails::{self, Delivery, Mail};
 use crate::store::members::Member;
 use crate::store::services::Service;
 use crate::store::users::User;
+use crate::tls::CertificateState;
 
 pub(super) use edition::edition_preview;
 pub(super) use event::{event, head, stored_event, verified};
@@ -396,6 +397,16 @@ pub(super) fn mail(app: &App, mail: Mail) -> proto::Mail {
         create_time: Some(time(mail.created)),
         next_attempt_time: mail.delivery.due.map(time),
         sent_time: mail.delivery.sent.map(time),
+    }
+}
+
+/// How the server's certificates are doing.
+pub(super) fn tls(state: CertificateState) -> proto::TlsState {
+    proto::TlsState {
+        certificate_expire_time: Some(time(state.expiry.certificate)),
+        client_ca_expire_time: state.expiry.client_ca.map(time),
+        load_time: Some(time(state.loaded)),
+        last_fault: state.fault.unwrap_or_default(),
     }
 }
 

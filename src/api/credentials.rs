@@ -6,6 +6,7 @@ use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use super::peer::{Listener, Peer};
 use crate::app::caller::Credentials;
+use crate::domain::clock::Timestamp;
 use crate::domain::event::Door;
 use crate::domain::id::TraceId;
 use crate::domain::peer;
@@ -14,11 +15,12 @@ use crate::domain::peer;
 const FORWARDED: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
 
 /// Extracts the credentials of a request.
-pub(super) fn of<T>(request: &Request<T>, trace: TraceId) -> Credentials {
+pub(super) fn of<T>(request: &Request<T>, trace: TraceId, now: Timestamp) -> Credentials {
     let metadata = request.metadata();
     let peer = Peer::of(request);
     let certificate = peer.and_then(|peer| peer.certificate.as_deref());
-    let names = certificate.into_iter().flat_map(|names| names.uris.iter().chain(&names.dns_names));
+    let names = certificate.and_then(|certificate| certificate.names(now));
+    let names = names.into_iter().flat_map(|names| names.uris.iter().chain(&names.dns_names));
     Credentials {
         authorization: texts(metadata, "authorization").into_iter().map(SecretString::from).collect(),
         certificate_names: names.cloned().collect(),

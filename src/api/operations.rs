@@ -25,13 +25,15 @@ impl Operations for Api {
                 ..proto::GetServerInfoResponse::default()
             };
             let Some(inside) = running.inside else { return Ok(open) };
+            let bound = self.bound.get();
             Ok(proto::GetServerInfoResponse {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 data_dir: inside.data_dir,
                 start_time: Some(convert::time(inside.started)),
                 mail_queue: Some(convert::mail_queue(inside.queue)),
-                listeners: self.listeners.get().cloned().unwrap_or_default(),
+                listeners: bound.map(|bound| bound.listeners.clone()).unwrap_or_default(),
                 accounts_without_admin: inside.accounts_without_admin,
+                tls: bound.and_then(|bound| bound.certificates.as_ref()).map(|certificates| convert::tls(certificates.state())),
                 ..open
             })
         })

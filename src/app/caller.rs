@@ -1,7 +1,7 @@
 //! Who is calling: the one place where a [`Caller`] is made, from credentials that `api` only extracted.
 //!
 //! In this order, and never falling back from one to the next: a bearer token; else a client certificate whose name is registered to a
-//! service; else, on the operators' socket alone, the peer's uid; else nobody.
+//! service (of two services it is neither's, and refused); else, on the operators' socket alone, the peer's uid; else nobody.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -208,7 +208,7 @@ impl App {
         let view = self.directory.view();
         let now = self.now();
         let who = match &credentials.authorization[..] {
-            [] => self.without_bearer(&view, credentials, now),
+            [] => self.without_bearer(&view, credentials, now)?,
             [header] => self.bearer(&view, header.expose_secret(), now)?,
             _ => return Err(Error::CredentialsInvalid),
         };
@@ -261,15 +261,18 @@ impl App {
         }
     }
 
-    fn without_bearer(&self, view: &View, credentials: &Credentials, now: Timestamp) -> Who {
-        let mut names = credentials.certificate_names.iter();
-        if let Some(service) = names.find_map(|name| view.service_of_certificate(name).filter(|service| service.counts(now))) {
-            return calling(service);
+    fn without_bearer(&self, view: &View, credentials: &Credentials, now: Timestamp) -> Result<Who, Error> {
+        let names = credentials.certificate_names.iter();
+        let mut services =
+            names.filter_map(|name| view.service_of_certificate(name).filter(|service| service.counts(now))).map(calling);
+        if let Some(who) = services.next() {
+            // which of two it is must not hang on the order in a certificate
+            return if services.all(|other| other == who) { Ok(who) } else { Err(Error::CredentialsInvalid) };
         }
-        match credentials.operators_socket_uid {
+        Ok(match credentials.operators_socket_uid {
             Some(uid) if !credentials.forwarded && uid != OVERFLOW_UID && self.operator_uids.contains(&uid) => Who::Operator(uid),
             _ => Who::Nobody,
-        }
+        })
     }
 }
 

@@ -7,13 +7,16 @@ use clap::Args;
 use super::event;
 use super::reach::Server;
 use super::screen::{self, Screen};
-use super::words::{duration, word};
+use super::words::{duration, time, word};
 use super::{Failure, Manner};
 use crate::domain::clock::Clock;
 use crate::proto;
 
 /// A mail that waits longer than a relay's short absence.
 const OVERDUE: i64 = 15 * 60;
+
+/// A certificate that expires before somebody comes back from a holiday.
+const EXPIRES_SOON: i64 = 14 * 86_400;
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -80,6 +83,16 @@ impl Found {
         time.map_or(0, |time| (self.now - time.seconds).max(0))
     }
 
+    /// What expires when.
+    fn expiries(&self) -> Vec<(&'static str, prost_types::Timestamp)> {
+        let Some(tls) = &self.info.tls else { return Vec::new() };
+        let certificate = tls.certificate_expire_time.map(|time| ("the server's certificate", time));
+        certificate
+            .into_iter()
+            .chain(tls.client_ca_expire_time.map(|time| ("an authority of clients' certificates", time)))
+            .collect()
+    }
+
     fn rows(&self) -> Vec<(&'static str, String)> {
         let Self { info, .. } = self;
         let queue = self.queue();
@@ -104,6 +117,7 @@ impl Found {
             ("mail", mail),
             ("mail fault", queue.last_fault),
         ];
+        rows.extend(info.tls.iter().map(|tls| ("certificates", certificates(tls))));
         rows.extend(self.history.as_ref().map(|found| ("history", event::verdict(found))));
         rows
     }
@@ -123,6 +137,16 @@ impl Found {
         } else if self.since(queue.oldest_queued_time.as_ref()) > OVERDUE {
             lines.push("mail waits for long: `mail list --state queued`".to_owned());
         }
+        for (what, time) in self.expiries() {
+            match time.seconds - self.now {
+                left if left <= 0 => lines.push(format!("{what} has expired")),
+                left if left <= EXPIRES_SOON => lines.push(format!("{what} expires in {}", duration(left))),
+                _ => {}
+            }
+        }
+        if let Some(tls) = self.info.tls.as_ref().filter(|tls| !tls.last_fault.is_empty()) {
+            lines.push(format!("certificates weren't loaded anew, the old ones are in use: {}", tls.last_fault));
+        }
         if self.history.as_ref().is_some_and(|found| !event::is_whole(found)) {
             lines.push("history or data was changed behind the server's back: keep this data, and restore a backup".to_owned());
         }
@@ -138,5 +162,13 @@ impl Found {
             "history": self.history.as_ref().map(screen::value).transpose()?,
             "attention": attention,
         }))
+    }
+}
+
+fn certificates(tls: &proto::TlsState) -> String {
+    let until = time(tls.certificate_expire_time.as_ref());
+    match &tls.client_ca_expire_time {
+        None => format!("until {until}"),
+        authorities => format!("until {until}, authorities until {}", time(authorities.as_ref())),
     }
 }

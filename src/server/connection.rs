@@ -2,19 +2,17 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::acceptor::{Accepted, Socket};
-use crate::api::peer::{CertificateNames, Listener, Peer};
+use crate::api::peer::{Listener, Peer};
+use crate::tls::Certificates;
 
 /// What every HTTP/2 client says first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -33,7 +31,7 @@ trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Takes a connection through its TLS handshake and preface, within the deadline.
-pub(super) async fn admit(accepted: Accepted, tls: Option<TlsAcceptor>, deadline: Duration) -> io::Result<Connection> {
+pub(super) async fn admit(accepted: Accepted, tls: Option<Certificates>, deadline: Duration) -> io::Result<Connection> {
     let Accepted { socket, permit } = accepted;
     let work = async {
         let (mut io, peer) = open(socket, tls).await?;
@@ -45,7 +43,7 @@ pub(super) async fn admit(accepted: Accepted, tls: Option<TlsAcceptor>, deadline
     Ok(Connection { io, replayed: 0, peer, _permit: permit })
 }
 
-async fn open(socket: Socket, tls: Option<TlsAcceptor>) -> io::Result<(Box<dyn Io>, Peer)> {
+async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn Io>, Peer)> {
     match socket {
         Socket::Tcp(stream, address) => {
             stream.set_nonblocking(true)?;
@@ -53,9 +51,11 @@ async fn open(socket: Socket, tls: Option<TlsAcceptor>) -> io::Result<(Box<dyn I
             let stream = TcpStream::from_std(stream)?;
             let peer = |certificate| Peer { listener: Listener::Tcp(address), uid: None, certificate };
             let Some(tls) = tls else { return Ok((Box::new(stream), peer(None))) };
-            let stream = tls.accept(stream).await?;
-            let names = certificate_names(&stream);
-            Ok((Box::new(stream), peer(names)))
+            let handshake = tls.handshake();
+            let stream = handshake.acceptor.accept(stream).await?;
+            let (_, session) = stream.get_ref();
+            let certificate = session.peer_certificates().and_then(|chain| tls.enter(&handshake, chain));
+            Ok((Box::new(stream), peer(certificate)))
         }
         Socket::Unix(stream, listener) => {
             stream.set_nonblocking(true)?;
@@ -64,12 +64,6 @@ async fn open(socket: Socket, tls: Option<TlsAcceptor>) -> io::Result<(Box<dyn I
             Ok((Box::new(stream), Peer { listener, uid, certificate: None }))
         }
     }
-}
-
-fn certificate_names(stream: &TlsStream<TcpStream>) -> Option<Arc<CertificateNames>> {
-    let (_, session) = stream.get_ref();
-    let certificate = session.peer_certificates()?.first()?;
-    Some(Arc::new(CertificateNames::of(certificate)))
 }
 
 /// Reads no further than the preface, and stops at the first byte that differs.

@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures_util::stream;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
@@ -20,12 +19,13 @@ use super::connection::{self, Connection};
 use crate::api::trace::TraceLayer;
 use crate::config::Limits;
 use crate::domain::clock::Clock;
+use crate::tls::Certificates;
 
 /// What each core serves.
 #[derive(Clone)]
 pub(super) struct Serving {
     pub(super) routes: Routes,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Certificates>,
     pub(super) limits: Limits,
 }
 
@@ -149,7 +149,7 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
     }
 }
 
-async fn admit(accepted: Accepted, tls: Option<TlsAcceptor>, deadline: Duration, ready: UnboundedSender<Connection>) {
+async fn admit(accepted: Accepted, tls: Option<Certificates>, deadline: Duration, ready: UnboundedSender<Connection>) {
     match connection::admit(accepted, tls, deadline).await {
         // while draining nobody takes it, and its drop closes it
         Ok(connection) => drop(ready.send(connection)),

@@ -21,6 +21,7 @@ use user_management::api::peer::Peer;
 use user_management::config::Config;
 use user_management::server::health::Health;
 use user_management::server::{Addresses, Server, ServerError};
+use user_management::tls::Certificates;
 
 /// How long a test waits for what must happen; far longer than it takes.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
@@ -29,6 +30,7 @@ pub(crate) const LONG: Duration = Duration::from_mins(1);
 pub(crate) struct Running {
     pub(crate) addresses: Addresses,
     pub(crate) health: Health,
+    pub(crate) certificates: Option<Certificates>,
     stop: CancellationToken,
     run: JoinSet<Result<(), ServerError>>,
     _directory: tempfile::TempDir,
@@ -45,10 +47,11 @@ impl Running {
         let health = Health::new();
         let server = Server::bind(&config, Routes::new(Test), health.clone()).expect("bound");
         let addresses = server.addresses().clone();
+        let certificates = server.certificates().cloned();
         let stop = CancellationToken::new();
         let mut run = JoinSet::new();
         run.spawn(server.run(stop.clone().cancelled_owned()));
-        Self { addresses, health, stop, run, _directory: directory }
+        Self { addresses, health, certificates, stop, run, _directory: directory }
     }
 
     /// Tells it to stop.

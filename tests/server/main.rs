@@ -4,6 +4,7 @@
 
 mod harness;
 mod program;
+mod reload;
 mod tls;
 
 use std::io::{Read as _, Write as _};

@@ -9,6 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tonic::transport::Endpoint;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use user_management::domain::head::heads_in;
+use user_management::proto::GetServerInfoRequest;
+use user_management::proto::operations_client::OperationsClient;
 
 /// The program, with the sockets of a directory alone.
 fn program(directory: &Path) -> Command {
@@ -115,6 +117,42 @@ fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_f
     assert!(server.child.wait().unwrap().success());
     let told = heads_in(&rest);
     assert_eq!(told.iter().map(|head| head.seq).collect::<Vec<_>>(), [1], "{rest}");
+}
+
+#[tokio::test]
+async fn sighup_loads_certificates_anew_and_does_no_harm_without_any() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Started::new(program(directory.path()));
+    server.read_until("serving");
+    server.signal(Signal::HUP);
+    server.read_until("there are none in use");
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+    let authority = crate::tls::authority();
+    crate::tls::settings(directory.path(), &authority);
+    let mut command = program(directory.path());
+    command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
+    let mut server = Started::new(command);
+    server.read_until("serving");
+    let socket = directory.path().join("user-management-data/grpc.sock");
+    let channel = Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.expect("connected");
+    let open = ServerReflectionClient::new(channel.clone()).server_reflection_info(stream::pending()).await.expect("a stream");
+    server.signal(Signal::HUP);
+    server.read_until("certificates were loaded anew");
+    std::fs::write(directory.path().join("key.pem"), "half").unwrap();
+    server.signal(Signal::HUP);
+    server.read_until("the old ones stay in use");
+    let mut operations = OperationsClient::new(channel);
+    let info = operations.get_server_info(GetServerInfoRequest {}).await.expect("answered").into_inner();
+    let tls = info.tls.expect("TLS");
+    assert!(tls.last_fault.contains("key.pem") && tls.certificate_expire_time.is_some(), "{tls:?}");
+    let output = program(directory.path()).arg("status").output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("certificates  until 4096") && told.contains("needs attention: certificates weren't"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+    drop(open);
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
 }
 
 #[tokio::test]

@@ -124,6 +124,12 @@ async fn a_registered_name_of_a_certificate_makes_a_service_and_the_common_name_
         (Names { dns: &["graphs.acme.test.evil.test"], ..Names::default() }, "nobody"),
         (Names { dns: &["*.acme.test"], ..Names::default() }, "nobody"),
         (Names { uri: Some("spiffe://acme/alerts/more"), ..Names::default() }, "nobody"),
+        (Names { dns: &["Graphs.acme.test"], ..Names::default() }, "nobody"),
+        (Names { dns: &["graphs.acme.test."], ..Names::default() }, "nobody"),
+        (Names { dns: &["graphs.acme.test\0"], ..Names::default() }, "nobody"),
+        (Names { dns: &["10.0.0.1"], ..Names::default() }, "nobody"),
+        (Names { uri: Some("graphs.acme.test"), ..Names::default() }, "service"),
+        (Names { uri: Some("spiffe://acme/alerts"), dns: &["graphs.acme.test"], ..Names::default() }, "CREDENTIALS_INVALID"),
     ] {
         let mut client = Client::new(secured.showing(&names).await, Identified::default());
         assert_eq!(whose(&mut client).await, who);
@@ -203,4 +209,16 @@ async fn a_service_with_a_certificate_may_act_for_people_like_one_with_a_token()
     created(&secured.site, request).await;
     let channel = secured.showing(&Names { dns: &["pages.acme.test"], ..Names::default() }).await;
     assert_eq!(whose(&mut Client::new(channel, Identified::default().with("x-act-as", &ann.id))).await, ann.id);
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_stops_counting_on_its_open_connection() {
+    let secured = Secured::from(Site::start().await).await;
+    register(&secured.site, "alerts", "alerts.acme.test").await;
+    let names = Names { dns: &["alerts.acme.test"], ..Names::default() };
+    let mut client = Client::new(secured.showing(&names).await, Identified::default());
+    assert_eq!(whose(&mut client).await, "service");
+    // certificates of these tests last until 4096
+    secured.site.clock.advance(std::time::Duration::from_hours(24 * 366 * 2100));
+    assert_eq!(whose(&mut client).await, "nobody");
 }

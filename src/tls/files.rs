@@ -1,0 +1,113 @@
+//! The files of `grpc.tls`, read into what handshakes go by.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use super::TlsError;
+use super::client::{begins, expires};
+use crate::config::TlsFiles;
+use crate::domain::clock::Timestamp;
+
+/// Until when certificates are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The server's: the soonest of its chain.
+    pub certificate: Timestamp,
+    /// The soonest of the authorities'. One that has expired still vouches: it is trusted because it is in the file.
+    pub client_ca: Option<Timestamp>,
+}
+
+/// What the files hold.
+pub(super) struct Loaded {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) verifier: Option<Arc<dyn ClientCertVerifier>>,
+    pub(super) expiry: Expiry,
+    pub(super) begins: Timestamp,
+}
+
+/// Says whether the files can be used.
+pub fn check(files: &TlsFiles) -> Result<(), TlsError> {
+    load(files).map(drop)
+}
+
+/// Reads the files. With `client_ca`, clients may show a certificate and needn't; one that isn't from there fails the handshake.
+pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| refused(&files.key, &error))?;
+    let soonest = |path: &Path, chain: &[CertificateDer<'_>]| {
+        let times = chain.iter().map(|certificate| expires(certificate)).collect::<Option<Vec<_>>>();
+        times.and_then(|times| times.into_iter().min()).ok_or_else(|| refused(path, &"a certificate in it can't be read"))
+    };
+    let certificate = soonest(&files.certificate, &chain)?;
+    let begins = chain.iter().filter_map(|certificate| begins(certificate)).max().unwrap_or(certificate);
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| refused(&files.certificate, &error))?;
+    let (verifier, client_ca) = match &files.client_ca {
+        None => (None, None),
+        Some(path) => {
+            let authorities = certificates(path)?;
+            let expires = soonest(path, &authorities)?;
+            (Some(client_verifier(path, authorities)?), Some(expires))
+        }
+    };
+    let builder = match &verifier {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| refused(&files.certificate, &error))?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    // no session is resumed, see above
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Ok(Loaded { acceptor, verifier, expiry: Expiry { certificate, client_ca }, begins })
+}
+
+fn client_verifier(path: &Path, authorities: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in authorities {
+        roots.add(certificate).map_err(|error| refused(path, &error))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| refused(path, &error))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err(refused(path, &"there is no certificate in it")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(refused(path, &error)),
+    }
+}
+
+/// Certificates and keys are some KiB; what is larger is another file.
+const LARGEST: u64 = 1024 * 1024;
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    use std::io::Read as _;
+    let read = || {
+        let file = std::fs::File::open(path)?;
+        let mut bytes = Vec::new();
+        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: std::io::Error| refused(path, &error))?;
+    if bytes.len() as u64 > LARGEST { Err(refused(path, &"it is larger than 1 MiB")) } else { Ok(bytes) }
+}
+
+fn refused(path: &Path, what: &dyn std::fmt::Display) -> TlsError {
+    TlsError { path: path.to_owned(), what: what.to_string() }
+}
