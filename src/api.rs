@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::app::caller::Caller;
 use crate::domain::error::Error;
 use crate::domain::id::TraceId;
+use crate::metrics::Metrics;
 use crate::proto::access_server::AccessServer;
 use crate::proto::identity_server::IdentityServer;
 use crate::proto::operations_server::OperationsServer;
@@ -42,6 +43,8 @@ pub struct Bound {
     pub listeners: Vec<String>,
     /// Its certificates, if it has TLS.
     pub certificates: Option<Certificates>,
+    /// Where refusals by limits are counted.
+    pub metrics: Metrics,
 }
 
 /// The four services, ready to be served.
@@ -64,8 +67,13 @@ impl Api {
         F: Future<Output = Result<R, Error>> + Send,
     {
         let trace = request.extensions().get().copied().unwrap_or_else(|| TraceId::from_bytes([0; 16]));
-        let credentials = credentials::of(&request, trace, self.app.now());
+        let credentials = credentials::of(&request, trace, self.app.now(), self.app.proxies());
         let answer = async { handler(self.app.caller(&credentials)?, request.into_inner()).await };
-        answer.await.map(Response::new).map_err(|error| status::of(&error, trace))
+        answer.await.map(Response::new).map_err(|error| {
+            if let (Error::LimitReached(reached), Some(bound)) = (&error, self.bound.get()) {
+                bound.metrics.limit_reached(reached.limit);
+            }
+            status::of(&error, trace)
+        })
     }
 }

@@ -47,6 +47,7 @@ use crate::domain::email::Email;
 use crate::domain::error::{Error, chain};
 use crate::domain::event::{Actor, Change, DataState, Door, Origin};
 use crate::domain::id::{Epoch, TraceId, UserId};
+use crate::domain::peer::Proxies;
 use crate::domain::token::{LinkKeys, LinkKind};
 use crate::mail::{Renderer, Transport, Wording};
 use crate::store::server::{self, Recorded};
@@ -71,6 +72,7 @@ pub struct App {
     link_keys: ArcSwap<LinkKeys>,
     link_key_file: PathBuf,
     rotation: tokio::sync::Mutex<()>,
+    proxies: Proxies,
     public_url: String,
     renderer: Renderer,
     transport: Transport,
@@ -164,6 +166,7 @@ impl App {
             link_keys: ArcSwap::from_pointee(link_keys),
             link_key_file: config.link_key_file.clone(),
             rotation: tokio::sync::Mutex::default(),
+            proxies: config.web.trusted_proxies.clone(),
             public_url: config.web.public_url.clone(),
             renderer,
             transport,
@@ -194,6 +197,12 @@ impl App {
     #[must_use]
     pub const fn edition(&self) -> Edition {
         self.edition
+    }
+
+    /// The proxies that are believed about whom they forward.
+    #[must_use]
+    pub const fn proxies(&self) -> &Proxies {
+        &self.proxies
     }
 
     /// The data, for benches and tests that look beneath the operations.

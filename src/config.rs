@@ -10,10 +10,12 @@
 //! | environment | `USER_MANAGEMENT_GRPC__LISTEN=127.0.0.1:7001,[::1]:7001` (lists are split at commas) |
 //! | flag | `--listen 127.0.0.1:7001 --listen [::1]:7001` |
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::edition::Edition;
+use crate::domain::peer::Proxies;
 
 mod access;
 mod limits;
@@ -67,6 +69,8 @@ pub struct Config {
     pub signup: Option<Signup>,
     /// Where callers come in.
     pub grpc: GrpcConfig,
+    /// Where metrics are read, over plain HTTP; nowhere unless set.
+    pub metrics_listen: Option<SocketAddr>,
     /// What people's browsers see.
     pub web: WebConfig,
     /// How mail leaves.
@@ -94,6 +98,8 @@ pub struct Config {
 pub struct WebConfig {
     /// What links in mails begin with: `http(s)://host[:port][/path]`, without a slash at the end.
     pub public_url: String,
+    /// The proxies that are believed about whom they forward.
+    pub trusted_proxies: Proxies,
 }
 
 /// How long links stay good.
@@ -190,6 +196,7 @@ impl Config {
             link: LinkConfig::take(settings),
             session: SessionConfig::take(settings),
             password: PasswordConfig::take(settings),
+            metrics_listen: take_metrics(settings),
             log: LogConfig::take(settings),
             link_key_file: settings.path_or("link_key_file", data_dir.join("link.key")),
             limits: Limits::take(settings),
@@ -199,6 +206,17 @@ impl Config {
             mail,
         }
     }
+}
+
+/// Metrics name nobody, but what goes on in the service is for its host alone unless it is written out.
+fn take_metrics(settings: &mut Settings) -> Option<SocketAddr> {
+    let listen: Option<SocketAddr> = settings.parsed("metrics.listen");
+    let allowed = settings.flag("metrics.allow_remote");
+    if let Some(address) = listen.filter(|address| !allowed && !address.ip().is_loopback()) {
+        let what = format!("{address} can be reached by others: take a loopback address, or set metrics.allow_remote = true");
+        settings.violation("metrics.listen", &what);
+    }
+    listen
 }
 
 const HOUR: u64 = 60 * 60;
@@ -215,7 +233,8 @@ impl WebConfig {
         if !is_base_url(&url) {
             settings.violation(KEY, "must be an http or https URL without user, query and fragment");
         }
-        Self { public_url: url.trim_end_matches('/').to_owned() }
+        let trusted_proxies = Proxies(settings.list("web.trusted_proxies", Vec::new()));
+        Self { public_url: url.trim_end_matches('/').to_owned(), trusted_proxies }
     }
 }
 

@@ -97,6 +97,11 @@ impl View {
         self.epoch
     }
 
+    /// All services that weren't revoked, expired ones too.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+
     /// The last event that is in it.
     #[must_use]
     pub const fn seq(&self) -> u64 {

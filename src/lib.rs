@@ -12,6 +12,7 @@
 //! | [`cli`] | the operators' commands: calls to the running server, else to the same services over the locked data |
 //! | [`serve`] | the whole service as a value: `bind`, then `run`; `main` and the tests use the same two calls |
 //! | [`server`] | listeners, one acceptor, a runtime for each core, health, the shutdown that always ends |
+//! | [`metrics`] | what is counted, and the listener where it is read |
 //! | [`tls`] | certificates: the server's and its clients', until when they are good, loading them anew |
 //! | [`api`] | gRPC: extracts credentials, parses, answers; the one table from errors to statuses |
 //! | [`app`] | what the service does, one file per noun; who is calling, and what that opens |
@@ -93,6 +94,7 @@ pub mod directory;
 pub mod domain;
 pub mod logging;
 pub mod mail;
+pub mod metrics;
 pub mod serve;
 pub mod server;
 pub mod store;

@@ -3,6 +3,7 @@
 //! `main` and the tests start it with the same two calls: [`Service::bind`], after which clients may connect and wait, and
 //! [`Service::run`].
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::api::{self, Bound};
 use crate::app::{App, StartError};
 use crate::config::{Config, Limits};
 use crate::domain::clock::Clock;
+use crate::metrics::{Metrics, endpoint};
 use crate::server::health::Health;
 use crate::server::{Addresses, Server, ServerError, announce};
 use crate::store::Tuning;
@@ -40,6 +42,8 @@ pub struct Service {
     app: Arc<App>,
     server: Server,
     health: Health,
+    metrics: Metrics,
+    metrics_listener: Option<(TcpListener, SocketAddr)>,
     limits: Limits,
 }
 
@@ -47,12 +51,17 @@ impl Service {
     /// Opens the data and binds every listener; clients can connect, and wait until it runs.
     pub async fn bind(config: &Config, clock: Clock) -> Result<Self, ServeError> {
         let app = App::open(config, clock, Tuning::default()).await?;
-        let health = Health::new();
+        let (health, metrics) = (Health::new(), Metrics::default());
         let bound = Arc::new(OnceLock::new());
         let routes = api::routes(Arc::clone(&app), Arc::clone(&bound), config.limits.message_bytes);
-        let server = Server::bind(config, routes, health.clone())?;
-        let _ = bound.set(Bound { listeners: spell(server.addresses()), certificates: server.certificates().cloned() });
-        Ok(Self { app, server, health, limits: config.limits })
+        let server = Server::bind(config, routes, health.clone(), metrics.clone())?;
+        let metrics_listener = config.metrics_listen.map(crate::server::listen).transpose()?;
+        let _ = bound.set(Bound {
+            listeners: spell(server.addresses()),
+            certificates: server.certificates().cloned(),
+            metrics: metrics.clone(),
+        });
+        Ok(Self { app, server, health, metrics, metrics_listener, limits: config.limits })
     }
 
     /// Where it can be reached.
@@ -65,6 +74,12 @@ impl Service {
     #[must_use]
     pub fn listeners(&self) -> Vec<String> {
         spell(self.addresses())
+    }
+
+    /// Where metrics are read; none unless configured.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_listener.as_ref().map(|(_, address)| *address)
     }
 
     /// The certificates, to be loaded anew while it runs; none without TLS.
@@ -80,13 +95,19 @@ impl Service {
     }
 
     /// Serves until `shutdown` is there, then drains and closes the data. Ends in time whatever is still open.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServeError> {
         let stop = CancellationToken::new();
         let background = TaskTracker::new();
         background.spawn(Arc::clone(&self.app).deliver(stop.clone()));
         background.spawn(Arc::clone(&self.app).keep_house(stop.clone()));
         if let Some(certificates) = self.certificates() {
             background.spawn(certificates.watch(stop.clone()));
+        }
+        if let Some((listener, _)) = self.metrics_listener.take() {
+            let (app, health, metrics) = (Arc::clone(&self.app), self.health.clone(), self.metrics.clone());
+            let certificates = self.certificates();
+            let text = move || metrics_text(Arc::clone(&app), health.clone(), metrics.clone(), certificates.clone());
+            background.spawn(endpoint::serve(listener, stop.clone(), text));
         }
         if let Ok(mut healthy) = self.app.healthy() {
             let (health, stop) = (self.health.clone(), stop.clone());
@@ -117,6 +138,13 @@ impl Service {
         }
         Ok(served?)
     }
+}
+
+/// What whoever asks for metrics is answered; none while the data can't be read.
+async fn metrics_text(app: Arc<App>, health: Health, metrics: Metrics, certificates: Option<Certificates>) -> Option<String> {
+    let measured = app.measured().await.inspect_err(|error| warn!(%error, "metrics couldn't be measured")).ok()?;
+    let tls = certificates.map(|certificates| certificates.state());
+    metrics.text(&measured, tls.as_ref(), health.is_serving()).ok()
 }
 
 /// Tells systemd, if it asked, that certificates are being loaded anew.

@@ -25,6 +25,7 @@ use tonic::service::Routes;
 use crate::api::peer::Listener;
 use crate::config::{Config, Limits};
 use crate::domain::clock::Clock;
+use crate::metrics::Metrics;
 use crate::tls::{self, Certificates, TlsError};
 
 mod acceptor;
@@ -85,6 +86,7 @@ pub struct Server {
     tls: Option<Certificates>,
     limits: Limits,
     health: Health,
+    metrics: Metrics,
 }
 
 /// Connections of the operators' socket, which are counted apart: there is a way in when clients use up all others.
@@ -94,7 +96,7 @@ impl Server {
     /// Binds all listeners of the configuration; health and reflection are added to the services.
     ///
     /// Whoever calls this holds the lock of the data directory, since a socket file that nothing answers on is taken for a left-over.
-    pub fn bind(config: &Config, services: Routes, health: Health) -> Result<Self, ServerError> {
+    pub fn bind(config: &Config, services: Routes, health: Health, metrics: Metrics) -> Result<Self, ServerError> {
         let tls = config.grpc.tls.as_ref().map(|files| Certificates::load(files, Clock::System)).transpose()?;
         let routes = services.add_service(health.service());
         let routes = reflection::add(routes).map_err(ServerError::Reflection)?;
@@ -113,7 +115,7 @@ impl Server {
             doors.push(Door { way: Way::Unix(listener::tools(path)?, Listener::ToolsSocket), permits: shared });
         }
         let addresses = Addresses { tcp, socket: config.grpc.socket.clone(), tools_socket: config.grpc.tools_socket.clone() };
-        Ok(Self { doors, addresses, routes, tls, limits: config.limits, health })
+        Ok(Self { doors, addresses, routes, tls, limits: config.limits, health, metrics })
     }
 
     /// Where it can be reached.
@@ -132,11 +134,12 @@ impl Server {
     ///
     /// Dropping the future closes everything at once. An error means that a core failed; the rest was drained then.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        let serving = Serving { routes: self.routes.prepare(), tls: self.tls, limits: self.limits };
+        let serving =
+            Serving { routes: self.routes.prepare(), tls: self.tls, limits: self.limits, metrics: self.metrics.clone() };
         let mut cores = Cores::start(&serving).map_err(ServerError::Core)?;
         let mut acceptors = JoinSet::new();
         for door in self.doors {
-            acceptors.spawn(acceptor::accept(door, cores.dealer()));
+            acceptors.spawn(acceptor::accept(door, cores.dealer(), self.metrics.clone()));
         }
         announce(&[sd_notify::NotifyState::Ready]);
         let outcome = tokio::select! {
@@ -155,6 +158,11 @@ impl Server {
         }
         outcome
     }
+}
+
+/// Listens on an address of its own, apart from the services; answers the address with its real port.
+pub(crate) fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr), ServerError> {
+    listener::tcp(address)
 }
 
 /// Says whether the files that a server would need are usable, without listening.

@@ -9,15 +9,16 @@ use crate::app::caller::Credentials;
 use crate::domain::clock::Timestamp;
 use crate::domain::event::Door;
 use crate::domain::id::TraceId;
-use crate::domain::peer;
+use crate::domain::peer::{self, Proxies};
 
 /// Headers that proxies add: with one of them, the peer of the socket isn't who is calling.
 const FORWARDED: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
 
 /// Extracts the credentials of a request.
-pub(super) fn of<T>(request: &Request<T>, trace: TraceId, now: Timestamp) -> Credentials {
+pub(super) fn of<T>(request: &Request<T>, trace: TraceId, now: Timestamp, proxies: &Proxies) -> Credentials {
     let metadata = request.metadata();
     let peer = Peer::of(request);
+    let client = peer.and_then(|peer| peer.client(metadata, proxies));
     let certificate = peer.and_then(|peer| peer.certificate.as_deref());
     let names = certificate.and_then(|certificate| certificate.names(now));
     let names = names.into_iter().flat_map(|names| names.uris.iter().chain(&names.dns_names));
@@ -30,11 +31,11 @@ pub(super) fn of<T>(request: &Request<T>, trace: TraceId, now: Timestamp) -> Cre
                 .keys()
                 .any(|key| matches!(key, tonic::metadata::KeyRef::Ascii(key) if key.as_str().starts_with("x-forwarded-"))),
         act_as: texts(metadata, "x-act-as"),
-        client: peer.and_then(|peer| match peer.listener {
-            Listener::Tcp(address) => Some(address.ip().to_canonical().to_string()),
-            Listener::OperatorsSocket | Listener::ToolsSocket => None,
-        }),
-        peer: peer.map_or(peer::Peer::Inside, Peer::as_limits_see),
+        client: client.map(|client| client.to_string()),
+        peer: match client {
+            Some(client) => peer::Peer::of_address(client),
+            None => peer.and_then(|peer| peer.uid).map_or(peer::Peer::Inside, peer::Peer::Uid),
+        },
         door: peer.map_or(Door::Inside, |peer| match peer.listener {
             Listener::Tcp(_) => Door::Tcp,
             Listener::OperatorsSocket => Door::OperatorsSocket,

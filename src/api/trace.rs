@@ -1,4 +1,4 @@
-//! What every call goes through: a trace id, a deadline, and one log line at its end.
+//! What every call goes through: a trace id, a deadline, and at its end one log line and one count.
 //!
 //! A refusal is the service at work, not a fault of it, so it is logged at INFO. ERROR is for what an operator should look at: `INTERNAL`,
 //! `UNKNOWN`, `DATA_LOSS` and `UNAVAILABLE`. Health checks and reflection are logged at DEBUG.
@@ -19,19 +19,21 @@ use tracing::{Instrument as _, Span};
 
 use crate::domain::clock::Clock;
 use crate::domain::id::TraceId;
+use crate::metrics::{self, Metrics};
 
 /// Puts a [`TraceId`] into the extensions of each request, and ends calls that take too long.
 #[derive(Clone, Debug)]
 pub struct TraceLayer {
     clock: Clock,
     deadline: Duration,
+    metrics: Metrics,
 }
 
 impl TraceLayer {
     /// A call must be answered within the deadline. For a stream that is its beginning; it may then stay open.
     #[must_use]
-    pub const fn new(clock: Clock, deadline: Duration) -> Self {
-        Self { clock, deadline }
+    pub const fn new(clock: Clock, deadline: Duration, metrics: Metrics) -> Self {
+        Self { clock, deadline, metrics }
     }
 }
 
@@ -39,7 +41,7 @@ impl<S> Layer<S> for TraceLayer {
     type Service = Trace<S>;
 
     fn layer(&self, inner: S) -> Trace<S> {
-        Trace { inner, clock: self.clock.clone(), deadline: self.deadline }
+        Trace { inner, clock: self.clock.clone(), deadline: self.deadline, metrics: self.metrics.clone() }
     }
 }
 
@@ -49,6 +51,7 @@ pub struct Trace<S> {
     inner: S,
     clock: Clock,
     deadline: Duration,
+    metrics: Metrics,
 }
 
 impl<S> Service<Request<Body>> for Trace<S>
@@ -67,7 +70,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let trace = TraceId::new(self.clock.now(), random());
         request.extensions_mut().insert(trace);
-        let mut end = EndOfCall::new(request.uri().path(), trace);
+        let mut end = EndOfCall::new(request.uri().path(), trace, self.metrics.clone());
         let span = end.span.clone();
         let answer = self.inner.call(request);
         let deadline = self.deadline;
@@ -113,18 +116,21 @@ struct EndOfCall {
     begun: Instant,
     quiet: bool,
     code: Option<Code>,
+    rpc: &'static str,
+    metrics: Metrics,
 }
 
 /// The path is the caller's own text.
 const LONGEST_NAME: usize = 100;
 
 impl EndOfCall {
-    fn new(path: &str, trace: TraceId) -> Self {
+    fn new(path: &str, trace: TraceId, metrics: Metrics) -> Self {
+        let rpc = metrics::rpc(path);
         let path = path.trim_start_matches('/');
         let name: String = path.chars().take(LONGEST_NAME).collect();
         let quiet = ["grpc.health.", "grpc.reflection."].iter().any(|prefix| path.starts_with(prefix));
         let span = tracing::info_span!("call", rpc = name, trace.id = %trace);
-        Self { span, begun: Instant::now(), quiet, code: None }
+        Self { span, begun: Instant::now(), quiet, code: None, rpc, metrics }
     }
 
     fn note(&mut self, headers: &HeaderMap) {
@@ -136,6 +142,7 @@ impl EndOfCall {
 
 impl Drop for EndOfCall {
     fn drop(&mut self) {
+        self.metrics.answered(self.rpc, self.code);
         let _entered = self.span.enter();
         let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.code {
@@ -246,7 +253,7 @@ mod tests {
             std::future::ready(Ok::<_, Infallible>(answer()))
         });
         let clock = Clock::set_to(crate::domain::clock::Timestamp::from_micros(0));
-        let mut service = TraceLayer::new(clock, Duration::from_mins(1)).layer(inner);
+        let mut service = TraceLayer::new(clock, Duration::from_mins(1), Metrics::default()).layer(inner);
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
         let mut body = service.call(request).await.unwrap().into_body();
         while read && std::future::poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await.is_some() {}

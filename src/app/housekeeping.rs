@@ -25,7 +25,7 @@ const KEEP_ENDED: Duration = Duration::from_hours(24);
 const KEEP_EXPIRED: Duration = Duration::from_hours(30 * 24);
 
 /// How long before a service or personal token expires that is told.
-const TOLD_BEFORE: Duration = Duration::from_hours(14 * 24);
+pub(super) const TOLD_BEFORE: Duration = Duration::from_hours(14 * 24);
 
 /// How many of each are told of in one write.
 const TOLD_AT_ONCE: i64 = 1000;

@@ -9,6 +9,7 @@ use super::App;
 use super::access::Revision;
 use super::admission::{Admitted, Operator, Reader, is_operator};
 use super::caller::Caller;
+use super::housekeeping::TOLD_BEFORE;
 use super::page::{Page, PageRequest, Query, Search};
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
@@ -65,6 +66,39 @@ pub struct MailQueue {
     pub last_fault: String,
 }
 
+/// What is measured when somebody asks.
+pub struct Measured {
+    /// Whether the last write could be made.
+    pub store_healthy: bool,
+    /// The number of the newest event.
+    pub head: u64,
+    /// The outbox.
+    pub queue: Queue,
+    /// Services that expire.
+    pub services: Expiring,
+    /// Personal tokens that expire.
+    pub api_tokens: Expiring,
+}
+
+/// What expires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expiring {
+    /// How many do so soon, as is told beforehand.
+    pub soon: i64,
+    /// When the next one does.
+    pub soonest: Option<Timestamp>,
+}
+
+impl Expiring {
+    fn of(times: impl Iterator<Item = Timestamp>, now: Timestamp) -> Self {
+        let until = now.plus(TOLD_BEFORE);
+        times.filter(|expires| *expires > now).fold(Self::default(), |found, expires| Self {
+            soon: found.soon + i64::from(expires <= until),
+            soonest: Some(found.soonest.map_or(expires, |soonest| soonest.min(expires))),
+        })
+    }
+}
+
 /// Whose events to list, by a caller who may.
 pub struct Audit {
     /// One account's, or everybody's.
@@ -87,6 +121,19 @@ impl App {
             None
         };
         Ok(Running { edition: self.edition, revision: Revision::of(&self.directory.view()), inside })
+    }
+
+    /// Measures what metrics tell. They are for whoever reaches their listener, and name nobody.
+    pub async fn measured(&self) -> Result<Measured, Error> {
+        let queue = mails::queue(&mut *self.store.read().await?).await?;
+        let (view, now) = (self.directory.snapshot(), self.now());
+        Ok(Measured {
+            store_healthy: *self.healthy()?.borrow(),
+            head: view.seq(),
+            queue,
+            services: Expiring::of(view.services().filter_map(|service| service.expires), now),
+            api_tokens: Expiring::of(view.api_tokens(now).map(|token| token.expires), now),
+        })
     }
 
     /// Admits a reader of everybody's events.

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::config::{Config, LogConfig};
 use crate::domain::clock::Clock;
 use crate::logging;
+use crate::metrics::Metrics;
 use crate::proto;
 use crate::store::{DataDir, Tuning};
 
@@ -46,11 +47,12 @@ impl Offline {
         // whoever could open the data is its user or root: the operator, as on the socket
         let uid = Some(rustix::process::geteuid().as_raw());
         let peer = Peer { listener: Listener::OperatorsSocket, uid, certificate: None };
-        let services =
-            TraceLayer::new(Clock::System, DEADLINE).layer(routes).map_request(move |mut request: http::Request<Body>| {
+        let services = TraceLayer::new(Clock::System, DEADLINE, Metrics::default()).layer(routes).map_request(
+            move |mut request: http::Request<Body>| {
                 request.extensions_mut().insert(peer.clone());
                 request
-            });
+            },
+        );
         Ok((Self { app, data_dir }, BoxCloneService::new(services.map_err(BoxError::from))))
     }
 

@@ -97,6 +97,14 @@ fn others_reach_no_plaintext_listener_unless_that_is_written_out() {
 }
 
 #[test]
+fn metrics_are_for_the_host_alone_unless_that_is_written_out() {
+    assert_eq!(refused("metrics.listen = '0.0.0.0:9100'").len(), 1);
+    assert!(Config::from_toml("metrics.listen = '0.0.0.0:9100'\nmetrics.allow_remote = true").is_ok());
+    assert!(Config::from_toml("metrics.listen = '127.0.0.1:9100'").is_ok());
+    assert_eq!(Config::from_toml("").expect("valid").metrics_listen, None);
+}
+
+#[test]
 fn a_relay_needs_a_sender_and_the_public_url() {
     let violations = refused("mail.transport = 'smtp'");
     for key in ["mail.from (not set)", "mail.smtp.host (not set)", "web.public_url (not set)"] {

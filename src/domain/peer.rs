@@ -1,6 +1,10 @@
 //! Peers: who shares what limits allow to one that isn't known otherwise.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
 
 /// Who is at the other end, as far as limits tell callers apart: whoever can make as many addresses as they like is one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,20 +29,6 @@ impl Peer {
         }
     }
 
-    /// The peer behind proxies: the last hop that isn't trusted, of those that forwarded a request in their order, and then the connection's own
-    /// address. What stands before that hop may be anybody's invention.
-    pub fn behind(forwarded: &[IpAddr], connection: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> Self {
-        let hops = std::iter::once(connection).chain(forwarded.iter().rev().copied());
-        let mut last = connection;
-        for hop in hops {
-            last = hop;
-            if !is_trusted(hop) {
-                break;
-            }
-        }
-        Self::of_address(last)
-    }
-
     /// What is stored of it: other bytes for every other peer.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
@@ -48,6 +38,51 @@ impl Peer {
             Self::V4(address) => [&[4], &address.octets()[..]].concat(),
             Self::V6(network) => [&[6], &network.to_be_bytes()[..]].concat(),
         }
+    }
+}
+
+/// A network, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+impl FromStr for Network {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let one = || text.parse::<IpAddr>().map(IpNet::from);
+        let network = text.parse::<IpNet>().or_else(|_| one());
+        network.map(|network| Self(network.trunc())).map_err(|_| "must be an address, or a network such as 10.0.0.0/8")
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The proxies that are believed about whom they forward.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies(pub Vec<Network>);
+
+/// More proxies than stand in a row anywhere; a header with more costs no more to look at.
+const MOST_HOPS: usize = 32;
+
+impl Proxies {
+    /// The client of a connection: the first hop that isn't trusted, of the connection's own address and those that forwarded, the nearest
+    /// first. What is behind that hop may be anybody's invention.
+    pub fn client_of(&self, connection: IpAddr, nearest: impl Iterator<Item = IpAddr>) -> IpAddr {
+        let mut last = connection.to_canonical();
+        let mut nearest = nearest.take(MOST_HOPS);
+        while self.trust(last) {
+            let Some(hop) = nearest.next() else { break };
+            last = hop.to_canonical();
+        }
+        last
+    }
+
+    fn trust(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.0.contains(&address))
     }
 }
 
@@ -76,12 +111,27 @@ mod tests {
 
     #[test]
     fn behind_proxies_the_last_hop_that_is_not_trusted_counts() {
-        let hops = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
-        let trusted = |hop: IpAddr| hop.to_string().starts_with("10.");
-        let behind = |forwarded: &[&str], connection: &str| Peer::behind(&hops(forwarded), connection.parse().unwrap(), trusted);
-        assert_eq!(behind(&["198.51.100.9", "192.0.2.1", "10.0.0.2"], "10.0.0.1"), peer("192.0.2.1"), "the first was claimed");
-        assert_eq!(behind(&["198.51.100.9"], "192.0.2.7"), peer("192.0.2.7"), "nobody whom it may be believed");
-        assert_eq!(behind(&["10.0.0.3", "10.0.0.2"], "10.0.0.1"), peer("10.0.0.3"), "from within");
-        assert_eq!(behind(&[], "10.0.0.1"), peer("10.0.0.1"));
+        let proxies = Proxies(vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::7".parse().unwrap()]);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let behind = |nearest: &[&str], connection: &str| {
+            proxies.client_of(address(connection), nearest.iter().map(|hop| address(hop))).to_string()
+        };
+        assert_eq!(behind(&["10.0.0.2", "192.0.2.1", "198.51.100.9"], "10.0.0.1"), "192.0.2.1", "the last was claimed");
+        assert_eq!(behind(&["198.51.100.9"], "192.0.2.7"), "192.0.2.7", "nobody whom it may be believed");
+        assert_eq!(behind(&["10.0.0.2", "10.0.0.3"], "::ffff:10.0.0.1"), "10.0.0.3", "from within");
+        assert_eq!(behind(&["::ffff:192.0.2.1"], "2001:db8::7"), "192.0.2.1");
+        assert_eq!(behind(&["192.0.2.1"], "2001:db8::8"), "2001:db8::8", "a neighbour of the proxy");
+        assert_eq!(behind(&[], "10.0.0.1"), "10.0.0.1");
+        assert_eq!(behind(&["10.0.0.2"; 100], "10.0.0.1"), "10.0.0.2");
+    }
+
+    #[test]
+    fn networks_are_written_as_addresses_or_with_a_prefix() {
+        for (text, shown) in [("10.0.0.7", "10.0.0.7/32"), ("10.1.2.3/8", "10.0.0.0/8"), ("::1", "::1/128")] {
+            assert_eq!(text.parse::<Network>().unwrap().to_string(), shown);
+        }
+        for text in ["", "10.0.0.0/33", "proxy.acme.test", "10.0.0.1:80"] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
     }
 }

@@ -12,18 +12,31 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::core::Dealer;
 use super::listener::{self, SocketFile};
 use crate::api::peer::Listener;
+use crate::metrics::{Metrics, Open};
 
 /// A connection as the kernel gave it: nothing was read yet.
 pub(super) struct Accepted {
     pub(super) socket: Socket,
     /// Counts it until it is closed.
     pub(super) permit: OwnedSemaphorePermit,
+    /// Counts it for those who look.
+    pub(super) open: Open,
 }
 
 /// The socket of a connection.
 pub(super) enum Socket {
     Tcp(net::TcpStream, net::SocketAddr),
     Unix(UnixStream, Listener),
+}
+
+impl Socket {
+    const fn listener(&self) -> &'static str {
+        match self {
+            Self::Tcp(..) => "tcp",
+            Self::Unix(_, Listener::OperatorsSocket) => "operators_socket",
+            Self::Unix(..) => "tools_socket",
+        }
+    }
 }
 
 /// A listener with what it may take.
@@ -70,7 +83,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Accepts for ever.
-pub(super) async fn accept(door: Door, dealer: Dealer) {
+pub(super) async fn accept(door: Door, dealer: Dealer, metrics: Metrics) {
     let Door { way, permits } = door;
     let listener = match Watched::new(way) {
         Ok(listener) => listener,
@@ -82,7 +95,8 @@ pub(super) async fn accept(door: Door, dealer: Dealer) {
             Ok(socket) => {
                 pause = SHORTEST_PAUSE;
                 let Some(permit) = permit(&permits).await else { return };
-                dealer.deal(Accepted { socket, permit });
+                let open = metrics.connection(socket.listener());
+                dealer.deal(Accepted { socket, permit, open });
             }
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "no connection can be accepted at present");

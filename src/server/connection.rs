@@ -12,6 +12,7 @@ use tonic::transport::server::Connected;
 
 use super::acceptor::{Accepted, Socket};
 use crate::api::peer::{Listener, Peer};
+use crate::metrics::Open;
 use crate::tls::Certificates;
 
 /// What every HTTP/2 client says first (RFC 9113, 3.4).
@@ -24,6 +25,7 @@ pub(super) struct Connection {
     replayed: usize,
     peer: Peer,
     _permit: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -32,7 +34,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Takes a connection through its TLS handshake and preface, within the deadline.
 pub(super) async fn admit(accepted: Accepted, tls: Option<Certificates>, deadline: Duration) -> io::Result<Connection> {
-    let Accepted { socket, permit } = accepted;
+    let Accepted { socket, permit, open: counted } = accepted;
     let work = async {
         let (mut io, peer) = open(socket, tls).await?;
         read_preface(&mut io).await?;
@@ -40,7 +42,7 @@ pub(super) async fn admit(accepted: Accepted, tls: Option<Certificates>, deadlin
     };
     let silent = || io::Error::new(io::ErrorKind::TimedOut, "no HTTP/2 preface before the deadline");
     let (io, peer) = tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))?;
-    Ok(Connection { io, replayed: 0, peer, _permit: permit })
+    Ok(Connection { io, replayed: 0, peer, _permit: permit, _open: counted })
 }
 
 async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn Io>, Peer)> {

@@ -1,7 +1,7 @@
 //! A thread with a current-thread runtime for each core, all serving the same services.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +19,7 @@ use super::connection::{self, Connection};
 use crate::api::trace::TraceLayer;
 use crate::config::Limits;
 use crate::domain::clock::Clock;
+use crate::metrics::Metrics;
 use crate::tls::Certificates;
 
 /// What each core serves.
@@ -27,6 +28,7 @@ pub(super) struct Serving {
     pub(super) routes: Routes,
     pub(super) tls: Option<Certificates>,
     pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
 }
 
 /// The running cores. Dropped, they end at once.
@@ -127,12 +129,12 @@ fn run(
 }
 
 async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drain: &CancellationToken) -> io::Result<()> {
-    let Serving { routes, tls, limits } = serving;
+    let Serving { routes, tls, limits, metrics } = serving;
     let (ready, connections) = mpsc::unbounded_channel();
     let admissions = TaskTracker::new();
     let admit_all = async {
         while let Some(accepted) = accepted.recv().await {
-            admissions.spawn(admit(accepted, tls.clone(), limits.handshake, ready.clone()));
+            admissions.spawn(admit(accepted, tls.clone(), limits.handshake, ready.clone(), metrics.clone()));
         }
         std::future::pending::<Infallible>().await
     };
@@ -140,7 +142,7 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
         connections.recv().await.map(|connection| (Ok::<_, Infallible>(connection), connections))
     });
     let serve = http2(limits)
-        .layer(TraceLayer::new(Clock::System, limits.request))
+        .layer(TraceLayer::new(Clock::System, limits.request, metrics.clone()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, drain.cancelled());
     tokio::select! {
@@ -149,11 +151,24 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
     }
 }
 
-async fn admit(accepted: Accepted, tls: Option<Certificates>, deadline: Duration, ready: UnboundedSender<Connection>) {
+async fn admit(
+    accepted: Accepted,
+    tls: Option<Certificates>,
+    deadline: Duration,
+    ready: UnboundedSender<Connection>,
+    metrics: Metrics,
+) {
     match connection::admit(accepted, tls, deadline).await {
         // while draining nobody takes it, and its drop closes it
         Ok(connection) => drop(ready.send(connection)),
-        Err(error) => tracing::debug!(%error, "connection closed before its first call"),
+        Err(error) => {
+            metrics.closed_early(match error.kind() {
+                ErrorKind::TimedOut => "deadline",
+                ErrorKind::InvalidData => "protocol",
+                _ => "other",
+            });
+            tracing::debug!(%error, "connection closed before its first call");
+        }
     }
 }
 

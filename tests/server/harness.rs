@@ -19,6 +19,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use user_management::api::peer::Peer;
 use user_management::config::Config;
+use user_management::metrics::Metrics;
 use user_management::server::health::Health;
 use user_management::server::{Addresses, Server, ServerError};
 use user_management::tls::Certificates;
@@ -45,7 +46,7 @@ impl Running {
         let text = format!("data_dir = '{place}'\ngrpc.tools_socket = '{place}/tools.sock'\n{listen}\n{settings}");
         let config = Config::from_toml(&text).expect("a valid configuration");
         let health = Health::new();
-        let server = Server::bind(&config, Routes::new(Test), health.clone()).expect("bound");
+        let server = Server::bind(&config, Routes::new(Test), health.clone(), Metrics::default()).expect("bound");
         let addresses = server.addresses().clone();
         let certificates = server.certificates().cloned();
         let stop = CancellationToken::new();

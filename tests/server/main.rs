@@ -22,6 +22,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 use tonic_types::StatusExt as _;
 use user_management::config::Config;
+use user_management::metrics::Metrics;
 use user_management::server::Server;
 use user_management::server::health::Health;
 
@@ -205,7 +206,7 @@ async fn a_port_or_socket_in_use_is_one_clear_line() {
     let bind = |settings: String| {
         let text = format!("data_dir = '{}'\n{settings}", directory.path().display());
         let config = Config::from_toml(&text).expect("valid");
-        Server::bind(&config, Routes::default(), Health::new()).err().expect("refused").to_string()
+        Server::bind(&config, Routes::default(), Health::new(), Metrics::default()).err().expect("refused").to_string()
     };
     let message = bind(format!("grpc.listen = ['{port}']"));
     assert_eq!(message, format!("can't listen on {port}: the address is in use; is another server running?"));

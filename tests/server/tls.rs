@@ -14,6 +14,7 @@ use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_check_response::ServingStatus;
 use user_management::config::Config;
+use user_management::metrics::Metrics;
 use user_management::server::Server;
 use user_management::server::health::Health;
 
@@ -138,7 +139,8 @@ fn a_file_that_is_of_no_use_is_named() {
     ] {
         std::fs::write(directory.path().join(name), text).unwrap();
         let config = Config::from_toml(&format!("data_dir = '{place}/data'\ngrpc.listen = []\n{settings}")).expect("valid");
-        let error = Server::bind(&config, Routes::default(), Health::new()).err().expect("refused").to_string();
+        let error =
+            Server::bind(&config, Routes::default(), Health::new(), Metrics::default()).err().expect("refused").to_string();
         assert!(error.starts_with(&format!("can't use {place}/{name} for TLS: ")) && error.contains(what), "{error}");
     }
 }

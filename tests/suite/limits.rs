@@ -2,6 +2,7 @@
 
 mod inviting;
 mod mails;
+mod proxies;
 mod signing_in;
 mod signing_up;
 

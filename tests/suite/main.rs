@@ -19,6 +19,7 @@ mod logins;
 mod mailbox;
 mod matrix;
 mod members;
+mod metrics;
 mod operators;
 mod queries;
 mod races;

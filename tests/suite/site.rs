@@ -40,6 +40,7 @@ struct Running {
     thread: thread::JoinHandle<()>,
     app: Arc<App>,
     tcp: String,
+    metrics: Option<std::net::SocketAddr>,
 }
 
 /// Somebody with a login and a session.
@@ -129,12 +130,17 @@ impl Site {
             runtime.block_on(async move {
                 let service = Service::bind(&config, clock).await.unwrap_or_else(|error| panic!("{error}"));
                 let tcp = service.addresses().tcp.first().map(ToString::to_string).expect("a TCP address");
-                let _ = ready.send((Arc::clone(service.app()), tcp));
+                let _ = ready.send((Arc::clone(service.app()), tcp, service.metrics_address()));
                 service.run(stopped.cancelled_owned()).await.expect("the service runs until it is stopped");
             });
         });
-        let (app, tcp) = bound.await.expect("the service starts");
-        self.running = Some(Running { stop: stop.drop_guard(), thread, app, tcp });
+        let (app, tcp, metrics) = bound.await.expect("the service starts");
+        self.running = Some(Running { stop: stop.drop_guard(), thread, app, tcp, metrics });
+    }
+
+    /// Where metrics are read.
+    pub(crate) fn metrics(&self) -> std::net::SocketAddr {
+        self.running.as_ref().and_then(|running| running.metrics).expect("metrics.listen is set")
     }
 
     fn toml(&self) -> String {

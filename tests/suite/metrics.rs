@@ -1,0 +1,105 @@
+//! What a collector reads.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use user_management::proto;
+
+use crate::client::reason;
+use crate::site::{BEGINNING, Site};
+
+const DAY: Duration = Duration::from_hours(24);
+
+async fn site(settings: &str) -> Site {
+    Site::with(&format!("signup = \"open\"\nmetrics.listen = \"127.0.0.1:0\"\n{settings}")).await
+}
+
+/// Sends this and reads the answer to its end.
+async fn answer(site: &Site, request: &str) -> String {
+    let mut stream = TcpStream::connect(site.metrics()).await.expect("connected");
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    // a reset is an end too
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8(answer).expect("text")
+}
+
+/// The samples by name and labels.
+async fn samples(site: &Site) -> BTreeMap<String, i64> {
+    let answer = answer(site, "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("application/openmetrics-text"), "{head}");
+    assert!(text.ends_with("# EOF\n"));
+    let types: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
+    let distinct: std::collections::BTreeSet<_> = types.iter().collect();
+    assert_eq!(types.len(), distinct.len(), "each is described once");
+    let sample = |line: &str| {
+        let (name, value) = line.rsplit_once(' ').expect("a value");
+        (name.strip_prefix("user_management_").expect("the prefix").to_owned(), value.parse().expect("a number"))
+    };
+    text.lines().filter(|line| !line.starts_with('#')).map(sample).collect()
+}
+
+#[tokio::test]
+async fn metrics_tell_how_the_service_is_doing() {
+    let site = site("limits.mails_per_peer = 1\nlimits.sign_in_failures_per_peer = 0").await;
+    site.account("acme").await;
+    let request = proto::CreateServiceRequest {
+        name: "alerts".to_owned(),
+        scopes: vec!["users.read".to_owned()],
+        expire_time: Some(prost_types::Timestamp { seconds: BEGINNING.as_micros() / 1_000_000 + 20 * 86_400, nanos: 0 }),
+        ..Default::default()
+    };
+    site.operator().await.operations.create_service(request).await.expect("created");
+    let reset = || proto::RequestPasswordResetRequest { email: "ann@acme.test".to_owned() };
+    let mut nobody = site.nobody().await;
+    nobody.identity.request_password_reset(reset()).await.expect("asked");
+    let refused = nobody.identity.request_password_reset(reset()).await.expect_err("too many");
+    assert_eq!(reason(&refused), "REQUESTS_EXHAUSTED");
+    let found = samples(&site).await;
+    let call = |rpc: &str, code: &str| {
+        found.get(&format!("requests_total{{rpc=\"circonus.usermanagement.v1.{rpc}\",code=\"{code}\"}}")).copied()
+    };
+    assert_eq!(call("UserManagement/CreateAccount", "OK"), Some(1));
+    assert_eq!(call("Identity/RequestPasswordReset", "OK"), Some(1));
+    assert_eq!(call("Identity/RequestPasswordReset", "RESOURCE_EXHAUSTED"), Some(1));
+    assert_eq!(found.get("limit_refusals_total{limit=\"limits.mails_per_peer\"}"), Some(&1));
+    assert!(found.get("connections_open{listener=\"tcp\"}").is_some_and(|open| *open >= 1), "{found:?}");
+    assert!(found.get("connections_total{listener=\"operators_socket\"}").is_some_and(|taken| *taken >= 1), "{found:?}");
+    assert_eq!((found["serving"], found["store_healthy"]), (1, 1));
+    assert_eq!(found["event_head_seq"], i64::try_from(site.app().view().seq()).expect("small"));
+    assert_eq!(found["credentials_expiring{kind=\"service\"}"], 0);
+    let expires = BEGINNING.as_micros() / 1_000_000 + 20 * 86_400;
+    assert_eq!(found["credentials_soonest_expiry_timestamp_seconds{kind=\"service\"}"], expires);
+    assert!(!found.contains_key("credentials_soonest_expiry_timestamp_seconds{kind=\"api_token\"}"), "there is none");
+    site.clock.advance(7 * DAY);
+    assert_eq!(samples(&site).await["credentials_expiring{kind=\"service\"}"], 1);
+    site.clock.advance(14 * DAY);
+    let found = samples(&site).await;
+    assert_eq!(found["credentials_expiring{kind=\"service\"}"], 0, "it has expired");
+    assert!(!found.contains_key("tls_reload_failed"), "there is no TLS");
+}
+
+#[tokio::test]
+async fn the_listener_answers_nothing_else_and_waits_for_nobody_without_end() {
+    let site = site("").await;
+    for (request, status) in [
+        ("POST /metrics HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n", "405"),
+        ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", "404"),
+        ("GET /metrics/../x HTTP/1.1\r\nhost: a\r\n\r\n", "404"),
+        ("junk\r\n\r\n", "400"),
+    ] {
+        assert!(answer(&site, request).await.starts_with(&format!("HTTP/1.1 {status}")), "{request}");
+    }
+    let flood = format!("GET /metrics HTTP/1.1\r\n{}", "a: b\r\n".repeat(10_000));
+    let answered = answer(&site, &flood).await;
+    assert!(answered.is_empty() || answered.starts_with("HTTP/1.1 431"), "{answered}");
+    // more who say nothing than are served at once: each is closed in the end, and the collector behind them answered
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(TcpStream::connect(site.metrics()).await.expect("connected"));
+    }
+    assert_eq!(samples(&site).await["serving"], 1);
+}
