@@ -21,6 +21,8 @@
 //! | [`mail`] | letters, templates, the ways they leave |
 //! | [`domain`] | the rules, without I/O: addresses, the policy, invitation states, the event layout, tokens, time |
 //!
+//! Who attacks it, what stops them and what isn't defended stands in [`threats`].
+//!
 //! Arrows run one way: `cli → api → app → {store, directory, mail} → domain`. The store knows nothing of the directory: it is started with an
 //! `on_commit` that [`app::App::open`] wires. `app` never sees a message of the contract; `domain` never waits.
 //!
@@ -98,6 +100,7 @@ pub mod metrics;
 pub mod serve;
 pub mod server;
 pub mod store;
+pub mod threats;
 pub mod tls;
 
 /// The contract: messages, clients and servers generated from `proto/`.

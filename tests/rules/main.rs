@@ -11,6 +11,7 @@ mod invariants;
 mod invitation_states;
 mod old_entries;
 mod page;
+mod promises;
 mod reviewed;
 mod sample;
 mod words;

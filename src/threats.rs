@@ -1,0 +1,107 @@
+//! The threat model: what is worth attacking, who attacks from where, what stops them, which test shows it, and what isn't defended.
+//!
+//! `suite refusals` means `cargo test --test suite refusals`, `faults kills` means `cargo test --test faults -- kills`, `lib` the tests beside the
+//! code (`cargo test --lib`). `tests/rules/promises.rs` fails when a name on this page or in the README's table is no test's any more.
+//!
+//! # What is worth attacking
+//!
+//! | asset | lies in | whoever has or bends it |
+//! | --- | --- | --- |
+//! | the decisions | [`crate::directory`], from the database | can change any alert rule of the site, or stop those who should |
+//! | logins: passwords, sessions, tokens | the database, as argon2id and SHA-256 | is somebody |
+//! | the link key | a file of its own, a systemd credential on a good day | can make links into logins, together with a copy of the database |
+//! | the history | the database, as a chain of hashes | can hide who gave whom what |
+//! | addresses and names | the database, mail, `debug` logs | knows who works for whom |
+//! | the way back in | the operators' socket | keeps the site's own people out |
+//!
+//! # Who attacks, and what stops them
+//!
+//! **A stranger who reaches the listener.**
+//!
+//! | they try | what stops them | shown by |
+//! | --- | --- | --- |
+//! | which addresses have a login, which accounts, people and invitations there are | one answer and one amount of work for all of them ([`crate::app::sign_up`], [`crate::app::admission`]) | `suite refusals`, `suite costs` |
+//! | guessing passwords, one address or many | tries are paid for before hashing, by address, peer and person; nobody is locked out (`app::limits`) | `suite limits::signing_in` |
+//! | guessing tokens | 256 random bits, or a MAC of 256 bits over a nonce of 128; compared in constant time; checked by form first | `lib token`, `suite callers` |
+//! | using up the host by hashing | a bounded number of hashes at once, and peers take turns | `lib turns` |
+//! | using the site as a mail bomb | per recipient mail is put off and merged, per peer refused, and a restart forgets none | `suite limits::mails`, `suite limits::signing_up` |
+//! | text of theirs in the site's mail | mail that anybody can cause has none; names are one line without address, control or direction characters | `lib mail::renderer`, `lib name` |
+//! | signing up with somebody's address before them | a login takes the link *and* the password of the same sign-up; others' sign-ups of the address end none | `suite signing_up` |
+//! | silence, half handshakes, floods of streams and resets | deadlines and bounds for each connection; operators have permits of their own ([`crate::server`]). **Not stopped**: one peer that holds all connections, or takes no answers | `server` |
+//! | requests that nobody would send | everything is parsed once at the edge into values that can't be wrong | `suite violations`, `lib whatever_is_sent` |
+//!
+//! **Somebody between a client and the service, or between it and the relay.**
+//!
+//! | they try | what stops them | shown by |
+//! | --- | --- | --- |
+//! | reading or changing what passes | TLS 1.2 and 1.3 alone; plaintext only to loopback unless it is written out; the relay's certificate is checked, and credentials never go in the clear | `server tls`, `mail` |
+//! | a certificate by a name that looks right | services are found by an exact SAN of a certificate that the configured authority vouches for, never by CN | `suite callers::certificates` |
+//! | being an operator through a proxy, or somebody else | the uid counts on the operators' socket alone, and not with a header that proxies set; whom a proxy forwards is believed of trusted ones only | `suite callers`, `suite limits::proxies` |
+//!
+//! **Whoever reads a mail that isn't theirs**: a scanner, a forwarded thread, a shared mailbox.
+//!
+//! | they try | what stops them | shown by |
+//! | --- | --- | --- |
+//! | opening the link, or pressing its button | opening changes nothing; an invitation takes a session of the confirmed address, a confirmation its sign-up's password | `suite invitations::answering`, `suite signing_up` |
+//! | using a reset link of somebody else | **not stopped** while it is open (an hour): who reads the mailbox has the login. The owner is told by mail, and every session ends | `suite logins::passwords` |
+//! | an old link | resending, editing a login and using a link end those before; the nonce changes | `suite invitations::sending`, `suite logins::ending` |
+//!
+//! **A member, a former member, a manager of another account.**
+//!
+//! | they try | what stops them | shown by |
+//! | --- | --- | --- |
+//! | more than their column and roles open | one pure function decides ([`crate::domain::policy`]), all rows of it reviewed; every RPC against every caller too | `rules access`, `rules page`, `suite matrix` |
+//! | raising themself, also through a service, a super-admin's mark or their own invitation | one's own privilege and roles are only lowered; nobody edits their own way in | `suite members::guards`, `suite invitations::updating` |
+//! | a grant that outlives the right to give it | whoever last granted must be able to grant now, or the invitation is held | `suite invitations::held` |
+//! | acting after removal | access, tokens and sessions end in the write whose answer says so | `suite members::ending`, `suite api_tokens::ending` |
+//! | taking the last Admin away, at once from two sides | judged inside the write, on the whole of it | `suite members::guards`, `suite races` |
+//! | looking into other accounts | what they may not see is answered like what isn't there | `suite refusals`, `suite shown` |
+//! | mail in the site's name to many | invitations by grantor, account and recipient are limited | `suite limits::inviting` |
+//!
+//! **Whoever finds a token**: a service's, a person's, a stolen session.
+//!
+//! | they try | what stops them | shown by |
+//! | --- | --- | --- |
+//! | a service's token for more than its work | scopes and an account, read at each call; never an operator; acting for people takes their right too | `suite matrix`, `suite callers::acting` |
+//! | a personal token for more than its owner | effect = what the owner may now, within the cap; opens neither the login nor other accounts | `suite api_tokens::opening` |
+//! | a session for guessing the password, or for an operator's acts | tries in a session are paid for; a super-admin is an operator for 15 minutes after typing it | `suite limits::signing_in`, `suite callers::sessions` |
+//! | finding tokens in logs, errors, events, stored answers | secret types have no text form; what is stored is a hash; a retry shows none again. The unit forbids core dumps | `suite retries`, `lib a_reply_that_quotes_the_link` |
+//!
+//! **Whoever has the host's files**: a copy of the data, a backup, a login on the host.
+//!
+//! | they try | what stops them | shown by |
+//! | --- | --- | --- |
+//! | using what is in a copy | no token and no link is in it, and the link key lies elsewhere; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
+//! | reading or bending the data as another user of the host | 0600 and 0700 whatever the umask; a directory that others could bend is refused | `suite starts` |
+//! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
+//! | the operators' socket | its directory is 0700, and the kernel says whose uid it is | `lib listener`, `suite callers` |
+//!
+//! **Operators in a hurry, and the host itself.**
+//!
+//! | what goes wrong | what helps | shown by |
+//! | --- | --- | --- |
+//! | the wrong person, the wrong edition, the last Admin | `validate_only` and `--dry-run` tell the effects; `PreviewEdition`; `leave_without_admin` has to be written out | `suite matrix::rehearsed`, `suite edition`, `suite logins::operators` |
+//! | a certificate or configuration that is broken | the old certificate stays, and status, metrics and log say so; a configuration is refused whole, with every mistake in it | `server reload`, `lib config` |
+//! | a crash, a full disk, a disk that fails, a clock that jumps | answered after the commit; a fault tells every caller; history never goes back | `faults kills`, `faults disk`, `faults clock` |
+//! | the relay is down, slow or lies | mail stays owed, and is sent again under its old Message-ID | `faults relay`, `suite delivery` |
+//! | the key beside old data is gone | the service doesn't start rather than make another | `suite starts` |
+//!
+//! # What is not defended
+//!
+//! - **A second person who has to agree.** Whoever has `MANAGE_USERS` grants alone; so does an operator. It is on record who did.
+//! - **A stolen root, or the service's own uid.** They read memory and key, and write what they like. A head of the history kept on another
+//!   host shows that it was rewritten, not what stood there.
+//! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
+//! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
+//! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
+//! - **A peer that holds every connection, or takes no answers**, until limits of connections for each peer are there. Keep the listener from
+//!   networks that nobody has to call from.
+//! - **How long a comparison takes after the cost of passwords was changed**: a login that wasn't signed in to since is compared at the old cost,
+//!   and an address without one at the new.
+//! - **Addresses that look like another domain's** are invited without a warning.
+//! - **A flood of packets** that fills the network before the service, or many networks at once, each below its limits.
+//! - **A shared peer.** Who shares an address with a person can use up that person's tries there for an hour; the link from a mail remains.
+//! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.
+//! - **Mail on its way**: a relay reads what it relays, and without TLS between relays so do others.
+//! - **Backups** keep what was erased since, until they are deleted.
+//! - **Crates** that turn bad: their sources, licences and the one TLS stack are checked, the code of new versions isn't read.
