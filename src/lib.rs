@@ -52,7 +52,7 @@
 //!   ([`domain::policy::within`]); each that ends is an event of its own, in the write that ended what it stood on.
 //! - **One order of callers.** Bearer token, else client certificate, else the uid on the operators' socket, else nobody; never a fall-back
 //!   ([`app::caller`]).
-//! - **Nothing that strangers cause is without limit**, no limit tells them which addresses have a login, and none locks a person out: the
+//! - **Sign-ups, mails and tries at passwords have limits**, no limit tells them which addresses have a login, and none locks a person out: the
 //!   table of all of them, with defaults and reasons, stands in `app::limits`.
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
 //!   erased. It proves itself but for its end and for having been written anew as a whole, which takes a head that was kept elsewhere

@@ -1,5 +1,5 @@
-//! What is done by the clock: writing down when sessions and tokens were used, telling what expires soon, and forgetting what nobody can
-//! use any more.
+//! What is done by the clock: writing down when sessions and tokens were used, finishing what was cut short, telling what expires soon,
+//! and forgetting what nobody can use any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +41,9 @@ impl App {
         while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
             self.tell_head_by_clock().await;
             self.flush_sessions().await;
+            if let Err(error) = self.finish_rotation().await {
+                warn!(error = %chain(&error), "a rotation of the link key couldn't be finished; it is tried again");
+            }
             if minutes.is_multiple_of(5) {
                 self.flush_api_tokens().await;
             }

@@ -1,8 +1,9 @@
 //! The key that links in mails are derived with: found at the start, and exchanged for another.
 //!
 //! The database says which key is in force, by its digest, and the file follows: a rotation lays the new keys beside the file, records the
-//! change, and then puts them in the file's place. A start that finds them still beside it does the last step. A start with a key that nobody
-//! recorded, because a deployment brought another, records that.
+//! change, and then puts them in the file's place. Where that was cut short, since whoever asked went away, the commit was in doubt or the program
+//! was killed, the last step is done by housekeeping, by the next rotation, a retry too, or by the next start. A start with a key that
+//! nobody recorded, because a deployment brought another, records that.
 
 mod file;
 
@@ -46,6 +47,7 @@ impl App {
     /// Makes links with another key from now on. A retry rotates nothing again.
     pub async fn rotate_link_key(&self, operator: Operator, former: FormerLinks, terms: Terms) -> Result<LinkKeyState, Error> {
         let _alone = self.rotation.lock().await;
+        self.put_recorded_key().await?;
         let (path, in_force, now) = (self.link_key_file.clone(), self.link_keys.load().current().digest(), self.now());
         let secret = store::random()?;
         let prepared = tokio::task::spawn_blocking(move || {
@@ -75,13 +77,34 @@ impl App {
             })
             .await?;
         let as_before = done.replayed || rehearsed;
-        // of a rotation that was recorded, what fails from here on is done by the next start; so is one whose commit was in doubt
+        // a rotation that was recorded and isn't put there is put there later
         let put = tokio::task::spawn_blocking(move || if as_before { draft.discard() } else { draft.put() });
         put.await.map_err(Error::internal)?.map_err(Error::internal)?;
         if !as_before {
             self.link_keys.store(Arc::new(keys));
         }
         Ok(done.outcome)
+    }
+
+    /// Does the last step of a rotation that was cut short before it.
+    pub async fn finish_rotation(&self) -> Result<(), Error> {
+        let _alone = self.rotation.lock().await;
+        self.put_recorded_key().await
+    }
+
+    /// Makes links with the key that is recorded, if it is another than the one in force and its file is there.
+    async fn put_recorded_key(&self) -> Result<(), Error> {
+        let recorded = server::link_key(&mut *self.store.read().await?).await?;
+        if recorded.is_none_or(|recorded| recorded == self.link_keys.load().current().digest()) {
+            return Ok(());
+        }
+        let path = self.link_key_file.clone();
+        let found = tokio::task::spawn_blocking(move || load(&path, false, recorded)).await.map_err(Error::internal)?;
+        let found = found.map_err(|error| Error::LinkKeyFile(chain(&error)))?;
+        if Some(found.current().digest()) == recorded {
+            self.link_keys.store(Arc::new(found));
+        }
+        Ok(())
     }
 
     /// The token of an object's link.

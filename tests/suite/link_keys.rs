@@ -189,3 +189,53 @@ async fn a_retry_rotates_nothing_again() {
     }
     assert!(!site.data_dir().join("link.key.part").exists());
 }
+
+/// A site where a rotation was recorded and not put in force, as when whoever asked went away at that moment: under a `request_id`, with the
+/// token of a link that the new key makes.
+async fn with_an_unfinished_rotation(request: &proto::RotateLinkKeyRequest) -> (Site, String) {
+    let mut site = Site::with_lasting_invitations().await;
+    let before = (std::fs::read(site.key_file()).expect("readable"), site.recorded_key().await);
+    site.operator().await.operations.rotate_link_key(request.clone()).await.expect("rotated");
+    let (_, token) = site.invited(ACME, BOB, Privilege::Normal, &[]).await;
+    let after = (std::fs::read(site.key_file()).expect("readable"), site.recorded_key().await);
+    site.stop().await;
+    site.write_key("link.key", &before.0);
+    site.record_key(&before.1).await;
+    site.restart(None).await;
+    site.write_key("link.key.part", &after.0);
+    site.record_key(&after.1).await;
+    assert!(!site.opens(&token).await, "the former key is in force");
+    (site, token)
+}
+
+impl Site {
+    fn write_key(&self, name: &str, content: &[u8]) {
+        let path = self.data_dir().join(name);
+        std::fs::write(&path, content).expect("written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("set");
+    }
+
+    async fn recorded_key(&self) -> Vec<u8> {
+        sqlx::query_scalar("select link_key from server").fetch_one(&mut self.database().await).await.expect("recorded")
+    }
+
+    async fn record_key(&self, digest: &[u8]) {
+        let set = sqlx::query("update server set link_key = ?").bind(digest);
+        set.execute(&mut self.database().await).await.expect("the statement runs");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_whose_caller_went_away_is_finished_by_its_retry_and_by_housekeeping() {
+    let request_id = "7b1a6f0e-5a53-4be4-8a4c-000000000002".to_owned();
+    let request = proto::RotateLinkKeyRequest { request_id, ..Default::default() };
+    let (site, token) = with_an_unfinished_rotation(&request).await;
+    let answer = site.operator().await.operations.rotate_link_key(request.clone()).await.expect("done").into_inner();
+    assert!(answer.number == 2 && site.opens(&token).await, "what is answered is in force");
+    assert!(!site.data_dir().join("link.key.part").exists());
+
+    let (site, token) = with_an_unfinished_rotation(&request).await;
+    site.app().finish_rotation().await.expect("finished");
+    assert!(site.opens(&token).await);
+    assert_eq!(site.operator().await.rotate(false).await.number, 3);
+}

@@ -89,6 +89,15 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
     let malformed = refusal(&site.data_dir()).await;
     assert!(malformed.starts_with("the link key DATA/link.key must hold a number and 64 hexadecimal digits"), "{malformed}");
     std::fs::write(&key, whole).expect("restored");
+    // who isn't root can't give a file away
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&key, Some(65_534), None).expect("given away");
+        let foreign = refusal(&site.data_dir()).await;
+        assert_eq!(foreign, "the link key DATA/link.key belongs to another user than root and the one running the program");
+        std::os::unix::fs::chown(&key, Some(0), None).expect("taken back");
+    } else {
+        eprintln!("skipped for want of root: a link key of another user");
+    }
     site.restart(None).await;
 }
 
