@@ -284,3 +284,20 @@ async fn signing_up_and_in_tells_nobody_which_addresses_have_a_login() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
     assert_eq!(refusals.len(), 1, "{refusals:#?}");
 }
+
+#[tokio::test]
+async fn the_right_password_of_a_deactivated_login_begins_no_write_that_a_wrong_one_does_not() {
+    let site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    site.operator().await.deactivate(&ann.id, false).await.expect("the operator may");
+    site.mails_settled().await;
+    // whoever writes now waits, and is told that the storage is at fault
+    let mut lock = site.database().await;
+    sqlx::query("begin immediate").execute(&mut lock).await.expect("nobody else writes");
+    let mut nobody = site.nobody().await;
+    for (email, password) in [(&ann.email[..], PASSWORD), (&ann.email, "not the password"), ("none@acme.test", PASSWORD)] {
+        let request = proto::SignInRequest { email: email.to_owned(), password: password.to_owned() };
+        let refused = nobody.identity.sign_in(request).await.expect_err("refused");
+        assert_eq!(reason(&refused), "SIGN_IN_FAILED", "{email} {password}");
+    }
+}
