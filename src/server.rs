@@ -29,15 +29,19 @@ use crate::metrics::Metrics;
 use crate::tls::{self, Certificates, TlsError};
 
 mod acceptor;
+mod answers;
+mod calls;
 mod connection;
 mod core;
 pub mod health;
 mod listener;
 mod reflection;
+mod shares;
 
 use acceptor::{Door, Way};
 use core::{Cores, Serving};
 use health::Health;
+use shares::Shares;
 
 /// Why a server can't start, or went down without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +89,7 @@ pub struct Server {
     routes: Routes,
     tls: Option<Certificates>,
     limits: Limits,
+    shares: Shares,
     health: Health,
     metrics: Metrics,
 }
@@ -115,7 +120,8 @@ impl Server {
             doors.push(Door { way: Way::Unix(listener::tools(path)?, Listener::ToolsSocket), permits: shared });
         }
         let addresses = Addresses { tcp, socket: config.grpc.socket.clone(), tools_socket: config.grpc.tools_socket.clone() };
-        Ok(Self { doors, addresses, routes, tls, limits: config.limits, health, metrics })
+        let shares = Shares::new(config.limits, config.web.trusted_proxies.clone());
+        Ok(Self { doors, addresses, routes, tls, limits: config.limits, shares, health, metrics })
     }
 
     /// Where it can be reached.
@@ -139,7 +145,7 @@ impl Server {
         let mut cores = Cores::start(&serving).map_err(ServerError::Core)?;
         let mut acceptors = JoinSet::new();
         for door in self.doors {
-            acceptors.spawn(acceptor::accept(door, cores.dealer(), self.metrics.clone()));
+            acceptors.spawn(acceptor::accept(door, cores.dealer(), self.shares.clone(), self.metrics.clone()));
         }
         announce(&[sd_notify::NotifyState::Ready]);
         let outcome = tokio::select! {

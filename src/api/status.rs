@@ -20,7 +20,6 @@ pub const DOMAIN: &str = "usermanagement.circonus";
 /// What clients are told of an error. A fault is logged here, once, with everything beneath it.
 #[must_use]
 pub fn of(error: &Error, trace: TraceId) -> Status {
-    let Told { code, reason, metadata, details } = tell(error);
     match error {
         Error::Internal(_) => error!(trace = %trace, error = %chain(error), "a fault of the server"),
         Error::Storage(_) => error!(trace = %trace, error = %chain(error), "the storage can't be used"),
@@ -28,6 +27,13 @@ pub fn of(error: &Error, trace: TraceId) -> Status {
         Error::LimitReached(reached) => info!(trace = %trace, limit = reached.limit.key(), "a limit was reached"),
         _ => {}
     }
+    unlogged(error, trace)
+}
+
+/// The same for what there may be too much of for the log.
+#[must_use]
+pub fn unlogged(error: &Error, trace: TraceId) -> Status {
+    let Told { code, reason, metadata, details } = tell(error);
     build(code, reason, metadata, details, error.to_string(), trace)
 }
 

@@ -79,6 +79,7 @@ where
                 Ok(Ok(response)) => explained(response, trace),
                 Err(_) => refusal(Code::DeadlineExceeded, &format!("not answered within {deadline:?}"), trace),
             };
+            end.turned_away = response.extensions().get::<TurnedAway>().is_some();
             end.note(response.headers());
             response.map(|inner| Body::new(TracedBody { inner, end }))
         };
@@ -110,11 +111,16 @@ fn refusal(code: Code, message: &str, trace: TraceId) -> Response<Body> {
     Status::with_error_details(code, message, details).into_http()
 }
 
+/// In an answer's extensions: the call was one too many at once. Such calls are counted, and logged for nobody but who looks closely.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnedAway;
+
 /// Writes the log line when the call ends, in whatever way: its drop is the end.
 struct EndOfCall {
     span: Span,
     begun: Instant,
     quiet: bool,
+    turned_away: bool,
     code: Option<Code>,
     rpc: &'static str,
     metrics: Metrics,
@@ -130,7 +136,7 @@ impl EndOfCall {
         let name: String = path.chars().take(LONGEST_NAME).collect();
         let quiet = ["grpc.health.", "grpc.reflection."].iter().any(|prefix| path.starts_with(prefix));
         let span = tracing::info_span!("call", rpc = name, trace.id = %trace);
-        Self { span, begun: Instant::now(), quiet, code: None, rpc, metrics }
+        Self { span, begun: Instant::now(), quiet, turned_away: false, code: None, rpc, metrics }
     }
 
     fn note(&mut self, headers: &HeaderMap) {
@@ -147,6 +153,7 @@ impl Drop for EndOfCall {
         let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.code {
             None => tracing::debug!(duration_ms, "call ended by the caller or the shutdown"),
+            Some(code) if self.turned_away => tracing::debug!(grpc.status = ?code, duration_ms, "call turned away"),
             Some(code @ (Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable)) => {
                 tracing::error!(grpc.status = ?code, duration_ms, "call failed");
             }

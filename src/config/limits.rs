@@ -9,6 +9,16 @@ use super::settings::Settings;
 pub struct Limits {
     /// Connections at once, the operators' socket apart; more wait in the listeners' queues.
     pub connections: usize,
+    /// Connections at once of one peer; more are closed.
+    pub connections_per_peer: usize,
+    /// Calls at once, the operators' socket apart; more are refused.
+    pub calls: usize,
+    /// Calls at once of one peer; more are refused.
+    pub calls_per_peer: usize,
+    /// Bytes at once of requests that are being read and answered, and of answers that weren't taken yet.
+    pub buffered_bytes: usize,
+    /// Such bytes of one peer.
+    pub buffered_bytes_per_peer: usize,
     /// Calls at once on one connection.
     pub streams_per_connection: u32,
     /// Size of one request in bytes.
@@ -23,10 +33,18 @@ pub struct Limits {
 
 impl Limits {
     pub(super) fn take(settings: &mut Settings) -> Self {
+        let message_bytes = settings.whole("limits.message_bytes", 1024 * 1024, 1024..=64 * 1024 * 1024);
+        // less would refuse what one message may have
+        let buffered = message_bytes..=1 << 40;
         Self {
             connections: settings.whole("limits.connections", 1024, 1..=100_000),
+            connections_per_peer: settings.whole("limits.connections_per_peer", 256, 1..=100_000),
+            calls: settings.whole("limits.calls", 4096, 1..=1_000_000),
+            calls_per_peer: settings.whole("limits.calls_per_peer", 1024, 1..=1_000_000),
+            buffered_bytes: settings.whole("limits.buffered_bytes", 256 * 1024 * 1024, buffered.clone()),
+            buffered_bytes_per_peer: settings.whole("limits.buffered_bytes_per_peer", 64 * 1024 * 1024, buffered),
             streams_per_connection: settings.whole("limits.streams_per_connection", 256, 1..=100_000),
-            message_bytes: settings.whole("limits.message_bytes", 1024 * 1024, 1024..=64 * 1024 * 1024),
+            message_bytes,
             handshake: settings.seconds("limits.handshake_seconds", 10),
             request: settings.seconds("limits.request_seconds", 30),
             shutdown: settings.seconds("limits.shutdown_seconds", 10),

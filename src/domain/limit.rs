@@ -27,6 +27,10 @@ pub enum Limit {
     AddressChangesPerUser = 10,
     /// Personal tokens that one person makes.
     ApiTokensPerUser = 11,
+    /// Calls of one peer at once. It is counted in memory alone, as is the next.
+    CallsPerPeer = 12,
+    /// Bytes of one peer's requests and answers at once.
+    BytesPerPeer = 13,
 }
 
 impl Limit {
@@ -45,6 +49,8 @@ impl Limit {
             Self::InvitationsPerAccount => "limits.invitations_per_account",
             Self::AddressChangesPerUser => "limits.address_changes_per_user",
             Self::ApiTokensPerUser => "limits.api_tokens_per_user",
+            Self::CallsPerPeer => "limits.calls_per_peer",
+            Self::BytesPerPeer => "limits.buffered_bytes_per_peer",
         }
     }
 
@@ -63,6 +69,8 @@ impl Limit {
             Self::InvitationsPerAccount => "the account's invitations of a day are used up",
             Self::AddressChangesPerUser => "the changes of address that may be asked for in a day are used up",
             Self::ApiTokensPerUser => "the personal tokens that may be made in a day are used up",
+            Self::CallsPerPeer => "too many calls at once come from where you are",
+            Self::BytesPerPeer => "requests and answers at once from where you are have too many bytes",
         }
     }
 

@@ -81,7 +81,9 @@ impl Proxies {
         last
     }
 
-    fn trust(&self, address: IpAddr) -> bool {
+    /// Whether what an address forwards is believed.
+    #[must_use]
+    pub fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.0.contains(&address))
     }
 }

@@ -11,14 +11,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::core::Dealer;
 use super::listener::{self, SocketFile};
+use super::shares::{Seat, Shares};
 use crate::api::peer::Listener;
 use crate::metrics::{Metrics, Open};
 
 /// A connection as the kernel gave it: nothing was read yet.
 pub(super) struct Accepted {
     pub(super) socket: Socket,
-    /// Counts it until it is closed.
+    /// Counts it until it is closed, among all,
     pub(super) permit: OwnedSemaphorePermit,
+    /// and among those of its peer.
+    pub(super) seat: Seat,
     /// Counts it for those who look.
     pub(super) open: Open,
 }
@@ -26,15 +29,20 @@ pub(super) struct Accepted {
 /// The socket of a connection.
 pub(super) enum Socket {
     Tcp(net::TcpStream, net::SocketAddr),
-    Unix(UnixStream, Listener),
+    Unix {
+        stream: UnixStream,
+        listener: Listener,
+        /// As the kernel attests it.
+        uid: Option<u32>,
+    },
 }
 
 impl Socket {
     const fn listener(&self) -> &'static str {
         match self {
             Self::Tcp(..) => "tcp",
-            Self::Unix(_, Listener::OperatorsSocket) => "operators_socket",
-            Self::Unix(..) => "tools_socket",
+            Self::Unix { listener: Listener::OperatorsSocket, .. } => "operators_socket",
+            Self::Unix { .. } => "tools_socket",
         }
     }
 }
@@ -74,7 +82,11 @@ impl Watched {
                 let (stream, from) = listener.accept().await?;
                 Socket::Tcp(stream.into_std()?, from)
             }
-            Self::Unix { listener, door, .. } => Socket::Unix(listener.accept().await?.0.into_std()?, *door),
+            Self::Unix { listener, door, .. } => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
+                Socket::Unix { stream: stream.into_std()?, listener: *door, uid }
+            }
         })
     }
 }
@@ -83,7 +95,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Accepts for ever.
-pub(super) async fn accept(door: Door, dealer: Dealer, metrics: Metrics) {
+pub(super) async fn accept(door: Door, dealer: Dealer, shares: Shares, metrics: Metrics) {
     let Door { way, permits } = door;
     let listener = match Watched::new(way) {
         Ok(listener) => listener,
@@ -94,9 +106,13 @@ pub(super) async fn accept(door: Door, dealer: Dealer, metrics: Metrics) {
         match listener.accept().await {
             Ok(socket) => {
                 pause = SHORTEST_PAUSE;
+                let Some(seat) = shares.seat(&socket) else {
+                    metrics.closed_early("peer_limit");
+                    continue;
+                };
                 let Some(permit) = permit(&permits).await else { return };
                 let open = metrics.connection(socket.listener());
-                dealer.deal(Accepted { socket, permit, open });
+                dealer.deal(Accepted { socket, permit, seat, open });
             }
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "no connection can be accepted at present");

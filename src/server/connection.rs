@@ -1,4 +1,4 @@
-//! From a bare socket to a connection that speaks HTTP/2, or to its end at the deadline.
+//! From a bare socket to a connection that speaks HTTP/2, or to its end at the deadline; and its end when answers aren't taken.
 
 use std::io;
 use std::pin::Pin;
@@ -8,11 +8,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Interval};
 use tonic::transport::server::Connected;
 
 use super::acceptor::{Accepted, Socket};
+use super::answers::Answers;
+use super::shares::{Holder, Seat};
 use crate::api::peer::{Listener, Peer};
-use crate::metrics::Open;
+use crate::config::Limits;
+use crate::metrics::{Metrics, Open};
 use crate::tls::Certificates;
 
 /// What every HTTP/2 client says first (RFC 9113, 3.4).
@@ -23,9 +27,24 @@ pub(super) struct Connection {
     io: Box<dyn Io>,
     /// How much of the preface, which was read to see it, was read again by the HTTP/2 server.
     replayed: usize,
-    peer: Peer,
+    origin: Origin,
+    /// How long an answer may wait, and when it is looked whether one does.
+    patience: Duration,
+    look: Interval,
+    metrics: Metrics,
     _permit: OwnedSemaphorePermit,
+    _seat: Seat,
     _open: Open,
+}
+
+/// Where a call comes from; every request carries it.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) peer: Peer,
+    /// What it is counted against,
+    pub(super) holder: Holder,
+    /// and where its answers wait.
+    pub(super) answers: Answers,
 }
 
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -33,16 +52,25 @@ trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// Takes a connection through its TLS handshake and preface, within the deadline.
-pub(super) async fn admit(accepted: Accepted, tls: Option<Certificates>, deadline: Duration) -> io::Result<Connection> {
-    let Accepted { socket, permit, open: counted } = accepted;
+pub(super) async fn admit(
+    accepted: Accepted,
+    tls: Option<Certificates>,
+    limits: Limits,
+    metrics: Metrics,
+) -> io::Result<Connection> {
+    let Accepted { socket, permit, seat, open: counted } = accepted;
     let work = async {
         let (mut io, peer) = open(socket, tls).await?;
         read_preface(&mut io).await?;
         Ok((io, peer))
     };
     let silent = || io::Error::new(io::ErrorKind::TimedOut, "no HTTP/2 preface before the deadline");
-    let (io, peer) = tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| Err(silent()))?;
-    Ok(Connection { io, replayed: 0, peer, _permit: permit, _open: counted })
+    let (io, peer) = tokio::time::timeout(limits.handshake, work).await.unwrap_or_else(|_| Err(silent()))?;
+    let origin = Origin { peer, holder: seat.holder(), answers: Answers::default() };
+    let patience = limits.request;
+    let often = patience / 4;
+    let look = tokio::time::interval_at(Instant::now() + often, often);
+    Ok(Connection { io, replayed: 0, origin, patience, look, metrics, _permit: permit, _seat: seat, _open: counted })
 }
 
 async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn Io>, Peer)> {
@@ -59,10 +87,9 @@ async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn 
             let certificate = session.peer_certificates().and_then(|chain| tls.enter(&handshake, chain));
             Ok((Box::new(stream), peer(certificate)))
         }
-        Socket::Unix(stream, listener) => {
+        Socket::Unix { stream, listener, uid } => {
             stream.set_nonblocking(true)?;
             let stream = UnixStream::from_std(stream)?;
-            let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
             Ok((Box::new(stream), Peer { listener, uid, certificate: None }))
         }
     }
@@ -85,15 +112,29 @@ async fn read_preface(io: &mut Box<dyn Io>) -> io::Result<()> {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = Peer;
+    type ConnectInfo = Origin;
 
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
+    fn connect_info(&self) -> Origin {
+        self.origin.clone()
+    }
+}
+
+impl Connection {
+    /// Fails when an answer isn't taken in time. Whichever way the HTTP/2 server is stuck, it reads or writes when it is woken.
+    fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        while self.look.poll_tick(context).is_ready() {
+            if self.origin.answers.oldest().is_some_and(|since| since.elapsed() >= self.patience) {
+                self.metrics.closed_early("untaken");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "its answers weren't taken in time"));
+            }
+        }
+        Ok(())
     }
 }
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.look(context)?;
         let rest = PREFACE.get(self.replayed..).unwrap_or_default();
         if rest.is_empty() {
             return Pin::new(&mut self.io).poll_read(context, buffer);
@@ -107,10 +148,12 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.look(context)?;
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.look(context)?;
         Pin::new(&mut self.io).poll_flush(context)
     }
 
@@ -123,6 +166,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.look(context)?;
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
     }
 

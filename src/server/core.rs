@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
 use super::acceptor::Accepted;
+use super::calls::CountLayer;
 use super::connection::{self, Connection};
 use crate::api::trace::TraceLayer;
 use crate::config::Limits;
@@ -134,7 +135,7 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
     let admissions = TaskTracker::new();
     let admit_all = async {
         while let Some(accepted) = accepted.recv().await {
-            admissions.spawn(admit(accepted, tls.clone(), limits.handshake, ready.clone(), metrics.clone()));
+            admissions.spawn(admit(accepted, tls.clone(), limits, ready.clone(), metrics.clone()));
         }
         std::future::pending::<Infallible>().await
     };
@@ -143,6 +144,7 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
     });
     let serve = http2(limits)
         .layer(TraceLayer::new(Clock::System, limits.request, metrics.clone()))
+        .layer(CountLayer(metrics.clone()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, drain.cancelled());
     tokio::select! {
@@ -154,11 +156,11 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
 async fn admit(
     accepted: Accepted,
     tls: Option<Certificates>,
-    deadline: Duration,
+    limits: Limits,
     ready: UnboundedSender<Connection>,
     metrics: Metrics,
 ) {
-    match connection::admit(accepted, tls, deadline).await {
+    match connection::admit(accepted, tls, limits, metrics.clone()).await {
         // while draining nobody takes it, and its drop closes it
         Ok(connection) => drop(ready.send(connection)),
         Err(error) => {
@@ -175,8 +177,8 @@ async fn admit(
 /// Headers of one call in bytes: a bearer token and some context of tracing are below 1 KiB.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// Data that may be under way to one call, and to one connection, before it is taken; what a hostile connection can make us hold.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 128 * 1024;
 /// Calls that a client opened and reset before they were taken (CVE-2023-44487); more end the connection.
 const PENDING_RESETS: usize = 20;
 /// Streams that the server reset for a client's errors (CVE-2025-8671); more end the connection.
