@@ -54,6 +54,8 @@
 //!   ([`app::caller`]).
 //! - **Sign-ups, mails and tries at passwords have limits**, no limit tells them which addresses have a login, and none locks a person out: the
 //!   table of all of them, with defaults and reasons, stands in `app::limits`.
+//! - **No peer takes all.** Connections, calls and bytes under way have a share for each peer and a bound for all, and so has memory
+//!   ([`server`]); operators' way in is apart.
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
 //!   erased. It proves itself but for its end and for having been written anew as a whole, which takes a head that was kept elsewhere
 //!   ([`domain::head`]); the rows of the present are held against the last events about them (`store::events`).

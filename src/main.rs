@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use user_management::cli::{Cli, Failure};
@@ -15,6 +16,7 @@ use user_management::serve::{self, Service};
 use user_management::tls::Certificates;
 
 fn main() -> ExitCode {
+    keep_memory_private();
     let cli = Cli::parse();
     let outcome = if cli.serves() { start(&cli.flags).map(|()| ExitCode::SUCCESS) } else { cli.run() };
     outcome.unwrap_or_else(|failure| {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
 fn start(flags: &Flags) -> Result<(), Failure> {
     let config = Config::load(flags, std::env::vars_os())?;
     logging::start(&config.log);
+    raise_open_files(config.limits.connections);
     // an error means that there is a provider, and it can only be the same
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -36,6 +39,29 @@ fn start(flags: &Flags) -> Result<(), Failure> {
     // what blocks still would keep the process beyond the deadline of its shutdown
     runtime.shutdown_background();
     outcome
+}
+
+/// Lets nobody but root read the memory, which holds keys and passwords, from a core dump or by attaching to the process.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    // what can't be had is no reason not to work: a container may forbid it
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Each connection is an open file, and the usual limit on those is as low as that on connections.
+fn raise_open_files(connections: usize) {
+    /// The database, its log, mails, sockets to the relay.
+    const OTHERS: u64 = 256;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
+    if current.is_some_and(|current| current < wanted) {
+        let most = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
+        if raised.is_err() || most < wanted {
+            tracing::warn!(limit = most, wanted, "the host lets the service open fewer files than limits.connections may take");
+        }
+    }
 }
 
 async fn run(config: Config) -> Result<(), Failure> {

@@ -11,6 +11,9 @@
 //! never in the acceptor: the bare socket is handed to its core before anything is read, since the reactor that a socket is registered
 //! with should be the one that serves it.
 //!
+//! What peers may hold at once is counted for each and for all (`shares`): their connections before anything is read, then each call, its
+//! request as it comes and its answer until it is taken (`calls`, `answers`). [`Limits::most_memory`] says what that comes to.
+//!
 //! tonic's own graceful shutdown waits for ever for a stream that stays open, so [`Server::run`] has a deadline of its own.
 
 use std::net::SocketAddr;
@@ -105,19 +108,19 @@ impl Server {
         let tls = config.grpc.tls.as_ref().map(|files| Certificates::load(files, Clock::System)).transpose()?;
         let routes = services.add_service(health.service());
         let routes = reflection::add(routes).map_err(ServerError::Reflection)?;
-        let shared = Arc::new(Semaphore::new(config.limits.connections));
+        let everyone = Arc::new(Semaphore::new(config.limits.connections));
         let operators = Arc::new(Semaphore::new(OPERATORS_CONNECTIONS));
         let mut doors = Vec::new();
         let mut tcp = Vec::new();
         for address in &config.grpc.listen {
             let (listener, address) = listener::tcp(*address)?;
             tcp.push(address);
-            doors.push(Door { way: Way::Tcp(listener), permits: Arc::clone(&shared) });
+            doors.push(Door { way: Way::Tcp(listener), permits: Arc::clone(&everyone) });
         }
         let socket = listener::operators(&config.grpc.socket)?;
         doors.push(Door { way: Way::Unix(socket, Listener::OperatorsSocket), permits: operators });
         if let Some(path) = &config.grpc.tools_socket {
-            doors.push(Door { way: Way::Unix(listener::tools(path)?, Listener::ToolsSocket), permits: shared });
+            doors.push(Door { way: Way::Unix(listener::tools(path)?, Listener::ToolsSocket), permits: everyone });
         }
         let addresses = Addresses { tcp, socket: config.grpc.socket.clone(), tools_socket: config.grpc.tools_socket.clone() };
         let shares = Shares::new(config.limits, config.web.trusted_proxies.clone());

@@ -27,7 +27,8 @@
 //! | using the site as a mail bomb | per recipient mail is put off and merged, per peer refused, and a restart forgets none | `suite limits::mails`, `suite limits::signing_up` |
 //! | text of theirs in the site's mail | mail that anybody can cause has none; names are one line without address, control or direction characters | `lib mail::renderer`, `lib name` |
 //! | signing up with somebody's address before them | a login takes the link *and* the password of the same sign-up; others' sign-ups of the address end none | `suite signing_up` |
-//! | silence, half handshakes, floods of streams and resets | deadlines and bounds for each connection; operators have permits of their own ([`crate::server`]). **Not stopped**: one peer that holds all connections, or takes no answers | `server` |
+//! | silence, half handshakes, stalled requests, floods of streams, resets, header fields and tiny frames, answers not taken | deadlines and bounds for each connection, a share of connections, calls and bytes for each peer, a whole for all; operators have permits of their own ([`crate::server`]) | `server hostile` |
+//! | little that unpacks to much | nothing compressed is taken; header fields, messages and the entries of each have limits | `server hostile::what_unpacks` |
 //! | requests that nobody would send | everything is parsed once at the edge into values that can't be wrong | `suite violations`, `lib whatever_is_sent` |
 //!
 //! **Somebody between a client and the service, or between it and the relay.**
@@ -65,7 +66,7 @@
 //! | a service's token for more than its work | scopes and an account, read at each call; never an operator; acting for people takes their right too | `suite matrix`, `suite callers::acting` |
 //! | a personal token for more than its owner | effect = what the owner may now, within the cap; opens neither the login nor other accounts | `suite api_tokens::opening` |
 //! | a session for guessing the password, or for an operator's acts | tries in a session are paid for; a super-admin is an operator for 15 minutes after typing it | `suite limits::signing_in`, `suite callers::sessions` |
-//! | finding tokens in logs, errors, events, stored answers | secret types have no text form; what is stored is a hash; a retry shows none again. The unit forbids core dumps | `suite retries`, `lib a_reply_that_quotes_the_link` |
+//! | finding tokens in logs, errors, events, stored answers | secret types have no text form; what is stored is a hash; a retry shows none again. The program forbids core dumps and being read by others than root | `suite retries`, `lib a_reply_that_quotes_the_link` |
 //!
 //! **Whoever has the host's files**: a copy of the data, a backup, a login on the host.
 //!
@@ -94,12 +95,12 @@
 //! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
 //! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
-//! - **A peer that holds every connection, or takes no answers**, until limits of connections for each peer are there. Keep the listener from
-//!   networks that nobody has to call from.
+//! - **Four peers together**, or many networks, can hold all connections, and then others wait, operators on their socket apart. Memory stays
+//!   bounded. A peer that asks as fast as it can takes its part of the processor.
 //! - **How long a comparison takes after the cost of passwords was changed**: a login that wasn't signed in to since is compared at the old cost,
 //!   and an address without one at the new.
 //! - **Addresses that look like another domain's** are invited without a warning.
-//! - **A flood of packets** that fills the network before the service, or many networks at once, each below its limits.
+//! - **A flood of packets** that fills the network before the service.
 //! - **A shared peer.** Who shares an address with a person can use up that person's tries there for an hour; the link from a mail remains.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.
 //! - **Mail on its way**: a relay reads what it relays, and without TLS between relays so do others.

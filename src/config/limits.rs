@@ -43,12 +43,30 @@ impl Limits {
             calls_per_peer: settings.whole("limits.calls_per_peer", 1024, 1..=1_000_000),
             buffered_bytes: settings.whole("limits.buffered_bytes", 256 * 1024 * 1024, buffered.clone()),
             buffered_bytes_per_peer: settings.whole("limits.buffered_bytes_per_peer", 64 * 1024 * 1024, buffered),
-            streams_per_connection: settings.whole("limits.streams_per_connection", 256, 1..=100_000),
+            streams_per_connection: settings.whole("limits.streams_per_connection", 100, 1..=100_000),
             message_bytes,
             handshake: settings.seconds("limits.handshake_seconds", 10),
             request: settings.seconds("limits.request_seconds", 30),
             shutdown: settings.seconds("limits.shutdown_seconds", 10),
         }
+    }
+}
+
+const KIB: usize = 1024;
+
+impl Limits {
+    /// The most memory in bytes that callers can make a server use, whoever they are and whatever they do, beside what it keeps of its
+    /// data and takes for hashing passwords.
+    ///
+    /// A connection holds its windows and buffers (`server::core` has the numbers), each of its streams an answer of headers alone that
+    /// isn't taken, a call its own headers and what it is worked on with, and a byte of a request once more as what it is parsed into.
+    #[must_use]
+    pub fn most_memory(&self) -> usize {
+        let streams = usize::try_from(self.streams_per_connection).unwrap_or(usize::MAX);
+        let connection = (4 * KIB).saturating_mul(streams).saturating_add(192 * KIB);
+        let connections = connection.saturating_mul(self.connections);
+        let calls = (32 * KIB).saturating_mul(self.calls);
+        connections.saturating_add(calls).saturating_add(self.buffered_bytes.saturating_mul(2))
     }
 }
 

