@@ -6,6 +6,7 @@ mod harness;
 mod hostile;
 mod program;
 mod reload;
+mod secrets;
 mod tls;
 
 use std::io::{Read as _, Write as _};

@@ -1,0 +1,202 @@
+//! How long a well-behaved client waits while one peer attacks: checks of a tool, one after the other, over TCP, against the program.
+//!
+//! An attack costs the host something even where nobody listens to it, for whoever attacks here runs on the same cores. So each is made
+//! on a sink beside, which reads and forgets, and then on the program: the ratio of the two is what attacking the *program* does.
+//!
+//! ```text
+//! cargo bench --bench hostile
+//! ```
+
+// what the tests of the server attack with
+#[path = "../tests/server/hostile/assaults.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, reason = "shared with tests")]
+mod assaults;
+#[path = "../tests/server/hostile/wire.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, reason = "shared with tests")]
+mod wire;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use assaults::Assault;
+use tonic::Request;
+use tonic::metadata::MetadataValue;
+use tonic::transport::{Channel, Endpoint};
+use user_management::proto::access_client::AccessClient;
+use user_management::proto::operations_client::OperationsClient;
+use user_management::proto::user_management_client::UserManagementClient;
+use user_management::proto::{CheckAccessRequest, CreateAccountRequest, CreateServiceRequest, Permission};
+
+const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// How long each attack goes on, each time.
+const WINDOW: Duration = Duration::from_secs(3);
+/// How often sink and program take turns.
+const TURNS: usize = 3;
+/// Between a check and the next: a tool that has other things to do.
+const PAUSE: Duration = Duration::from_micros(500);
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let site = Site::start();
+    let sink = sink();
+    println!("a check's time, us                    quiet       attack on a sink   attack on the program   ratio");
+    println!("                                   p50    p99        p50    p99           p50    p99        p99");
+    for (name, assault) in assaults::ALL {
+        let mut waits: [Vec<Duration>; 3] = Default::default();
+        for _ in 0..TURNS {
+            for (waits, target) in waits.iter_mut().zip([None, Some(sink), Some(site.tcp)]) {
+                let attack = target.map(|target| Attack::begin(assault, target));
+                waits.extend(runtime.block_on(site.checks()));
+                drop(attack);
+            }
+        }
+        let [quiet, beside, attacked] = waits.map(figures);
+        println!(
+            "{name:<32} {:>6} {:>6}     {:>6} {:>6}        {:>6} {:>6}      {:>5.2}x",
+            quiet.0,
+            quiet.1,
+            beside.0,
+            beside.1,
+            attacked.0,
+            attacked.1,
+            ratio(attacked.1, beside.1)
+        );
+    }
+}
+
+/// The median and the 99th percentile in microseconds.
+fn figures(mut waits: Vec<Duration>) -> (u128, u128) {
+    waits.sort_unstable();
+    let at = |percent: usize| waits.get(waits.len() * percent / 100).map_or(0, Duration::as_micros);
+    (at(50), at(99))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "microseconds of a few seconds")]
+fn ratio(one: u128, other: u128) -> f64 {
+    one as f64 / other.max(1) as f64
+}
+
+/// One peer that attacks again and again until it is dropped.
+struct Attack {
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Attack {
+    fn begin(assault: Assault, target: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let attack = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                drop(assault(target, HOSTILE));
+            }
+        };
+        Self { stop, thread: Some(std::thread::spawn(attack)) }
+    }
+}
+
+impl Drop for Attack {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the attack ends");
+        }
+    }
+}
+
+/// Takes connections, reads and forgets.
+fn sink() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("its address");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            let mut reading = tokio::task::JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                reading.spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+                while reading.try_join_next().is_some() {}
+            }
+        });
+    });
+    address
+}
+
+/// The program, with an account and a tool that may ask about it.
+struct Site {
+    program: Child,
+    tcp: SocketAddr,
+    token: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Site {
+    fn start() -> Self {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
+        command.env_clear().current_dir(directory.path()).stderr(Stdio::piped());
+        command.env("USER_MANAGEMENT_GRPC__LISTEN", "127.0.0.1:0");
+        let mut program = command.spawn().expect("started");
+        let mut logged = BufReader::new(program.stderr.take().expect("piped"));
+        let mut line = String::new();
+        while !line.contains("tcp:127.0.0.1:") {
+            line.clear();
+            assert_ne!(logged.read_line(&mut line).expect("a line"), 0, "it ended");
+        }
+        let port = line.rsplit("127.0.0.1:").next().unwrap_or_default().trim_matches(|other: char| !other.is_ascii_digit());
+        let tcp = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().expect("a port")));
+        while !line.contains("serving") {
+            line.clear();
+            assert_ne!(logged.read_line(&mut line).expect("a line"), 0, "it ended");
+        }
+        std::thread::spawn(move || std::io::copy(&mut logged, &mut std::io::sink()));
+        let socket = directory.path().join("user-management-data/grpc.sock");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let token = runtime.block_on(async {
+            let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).expect("an address");
+            let channel = endpoint.connect().await.expect("connected");
+            let account = CreateAccountRequest { name: "acme".to_owned(), display_name: "Acme".to_owned(), ..Default::default() };
+            UserManagementClient::new(channel.clone()).create_account(account).await.expect("an account");
+            let scopes = vec!["access.check".to_owned()];
+            let service = CreateServiceRequest { name: "tool".to_owned(), scopes, ..Default::default() };
+            OperationsClient::new(channel).create_service(service).await.expect("a service").into_inner().token
+        });
+        Self { program, tcp, token, _directory: directory }
+    }
+
+    /// Checks, one after the other, for one window; how long each took.
+    async fn checks(&self) -> Vec<Duration> {
+        let channel: Channel =
+            Endpoint::from_shared(format!("http://{}", self.tcp)).expect("an address").connect().await.expect("connected");
+        let mut access = AccessClient::new(channel);
+        let bearer: MetadataValue<_> = format!("Bearer {}", self.token).parse().expect("a header");
+        let mut waits = Vec::new();
+        let end = Instant::now() + WINDOW;
+        while Instant::now() < end {
+            let mut request = Request::new(CheckAccessRequest {
+                account: "acme".to_owned(),
+                user: "ann@acme.test".to_owned(),
+                permission: Permission::View.into(),
+                ..Default::default()
+            });
+            request.metadata_mut().insert("authorization", bearer.clone());
+            let begun = Instant::now();
+            access.check_access(request).await.expect("answered");
+            waits.push(begun.elapsed());
+            tokio::time::sleep(PAUSE).await;
+        }
+        waits
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
