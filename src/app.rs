@@ -21,6 +21,7 @@ pub mod members;
 pub mod operations;
 pub mod page;
 mod passwords;
+mod retention;
 pub mod returned;
 pub mod services;
 pub mod sessions;
@@ -81,6 +82,10 @@ pub struct App {
     mail_concurrent: usize,
     in_flight: Arc<InFlight>,
     started: Timestamp,
+    /// How long events are kept; none means for ever.
+    retention: Option<Duration>,
+    /// Held while the beginning of history is dropped, and by those who read all of it in many steps.
+    trimming: tokio::sync::RwLock<()>,
     /// When the head of history was logged last.
     head_told: Mutex<Option<Timestamp>>,
 }
@@ -175,6 +180,8 @@ impl App {
             mail_concurrent: config.mail.concurrent,
             in_flight: Arc::default(),
             started: clock.now(),
+            retention: config.event_retention,
+            trimming: tokio::sync::RwLock::default(),
             head_told: Mutex::default(),
             clock,
         }))

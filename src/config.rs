@@ -77,6 +77,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// How long an invitation can be accepted after it was last sent; none means for ever.
     pub invitation_lifetime: Option<Duration>,
+    /// How long events are kept; none means for ever.
+    pub event_retention: Option<Duration>,
     /// How long links stay good that confirm a sign-up, or that change a login.
     pub link: LinkConfig,
     /// How long people stay signed in.
@@ -193,6 +195,7 @@ impl Config {
                 .choice("signup", &[("invited", Signup::Invited), ("open", Signup::Open), ("closed", Signup::Closed)]),
             web: WebConfig::take(settings, &mail.transport),
             invitation_lifetime: settings.optional_days("invitation.lifetime_days", 7),
+            event_retention: take_retention(settings),
             link: LinkConfig::take(settings),
             session: SessionConfig::take(settings),
             password: PasswordConfig::take(settings),
@@ -217,6 +220,18 @@ fn take_metrics(settings: &mut Settings) -> Option<SocketAddr> {
         settings.violation("metrics.listen", &what);
     }
     listen
+}
+
+/// History can't be made shorter than a month: whoever comes to the configuration can't have what they did dropped before anybody looks, and what
+/// is listed for a while after it ended, such as personal tokens, still has its events.
+fn take_retention(settings: &mut Settings) -> Option<Duration> {
+    const KEY: &str = "events.retention_days";
+    const LEAST: Duration = Duration::from_secs(30 * DAY);
+    let retention = settings.optional_days(KEY, 0);
+    if retention.is_some_and(|retention| retention < LEAST) {
+        settings.violation(KEY, "must be 0, which keeps history for ever, or at least 30");
+    }
+    retention
 }
 
 const HOUR: u64 = 60 * 60;

@@ -267,7 +267,8 @@ impl View {
             | Change::ServiceExpiring(_)
             | Change::ApiTokenExpiring(_)
             | Change::MailRetried(_)
-            | Change::LinkKeyRotated(_) => {}
+            | Change::LinkKeyRotated(_)
+            | Change::HistoryTrimmed(_) => {}
         }
     }
 

@@ -179,11 +179,13 @@ impl App {
     ///
     /// A history without its end is whole by itself, so its length is held against what was published since the start.
     pub async fn verify_events(&self, _reader: &Reader, heads: Vec<Head>) -> Result<Verified, Error> {
+        let _all = self.trimming.read().await;
         let published = self.directory.view().seq();
         let mut connection = self.store.read().await?;
         let mut walked = events::verify(&mut connection, heads).await?;
-        if walked.broken.is_none() && walked.events < published {
-            walked.broken = Some(Broken { seq: walked.events + 1, fault: Fault::Truncated, by: None });
+        let seen = walked.head.map_or(0, |head| head.seq);
+        if walked.broken.is_none() && seen < published {
+            walked.broken = Some(Broken { seq: seen + 1, fault: Fault::Truncated, by: None });
         }
         let differences = match walked.broken {
             Some(_) => Vec::new(),
@@ -194,6 +196,7 @@ impl App {
 
     /// Reads events as they are stored, oldest first, and then the head of history.
     pub async fn export_events(&self, _operator: &Operator, from: u64, page: &PageRequest) -> Result<(Vec<Stored>, Head), Error> {
+        let _all = self.trimming.read().await;
         let mut connection = self.store.read().await?;
         let stored = events::stored(&mut connection, from, page.size.rows()).await?;
         Ok((stored, self.head(&mut connection).await?))

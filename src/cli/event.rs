@@ -130,18 +130,24 @@ impl Verify {
             seq: head.seq,
             hash: head.hash.to_vec(),
         });
-        let found = console.call(proto::VerifyEventsRequest { heads: heads.collect() }).await?;
+        let heads: Vec<_> = heads.collect();
+        let asked = heads.len() as u64;
+        let found = console.call(proto::VerifyEventsRequest { heads }).await?;
+        let compared = asked == 0 || found.incomparable_heads < asked;
         if console.screen.json {
             console.screen.json(&found)?;
         } else {
             console.screen.line(&verdict(&found))?;
             found.differences.iter().try_for_each(|difference| console.screen.line(&differs(difference)))?;
+            if found.incomparable_heads > 0 {
+                console.screen.line(&incomparable(&found, asked))?;
+            }
             if is_whole(&found) {
                 console.screen.line(&format!("head: {}", export::head(found.head.as_ref())?))?;
             }
         }
         console.screen.flush()?;
-        Ok(ExitCode::from(u8::from(!is_whole(&found))))
+        Ok(ExitCode::from(u8::from(!is_whole(&found) || !compared)))
     }
 }
 
@@ -155,7 +161,7 @@ pub(super) fn verdict(found: &proto::VerifyEventsResponse) -> String {
     let (events, broken) = (found.events, found.first_broken);
     if broken == 0 {
         return match found.differences.len() {
-            0 => format!("whole: {events} events, each as it was recorded"),
+            0 => format!("whole: {events} events, each as it was recorded{}", dropped(found)),
             1 => format!("CHANGED behind history's back: one thing; the {events} events themselves are whole"),
             differ => format!("CHANGED behind history's back: {differ} things; the {events} events themselves are whole"),
         };
@@ -168,10 +174,25 @@ pub(super) fn verdict(found: &proto::VerifyEventsResponse) -> String {
         HistoryFault::Truncated => "history ends before it, and it was there",
         HistoryFault::Rewritten => "it isn't the one whose hash was kept: this one or one before was written anew",
         HistoryFault::AnotherHistory => "the head that was kept is of another history",
+        HistoryFault::Kept => "what was kept up to it of the events that were dropped isn't what was kept",
         HistoryFault::Unspecified => "it is missing or isn't as it was recorded",
     };
     let by = export::head(found.contradicted.as_ref()).map_or(String::new(), |head| format!(" (kept: {head})"));
     format!("BROKEN at event {broken}: {what}{by}; whole by themselves are the {events} up to there")
+}
+
+/// What isn't there to be looked at.
+fn dropped(found: &proto::VerifyEventsResponse) -> String {
+    let Some(until) = &found.trimmed_until else { return String::new() };
+    let (seq, time, kept) = (until.seq, time(found.trimmed_until_time.as_ref()), found.kept);
+    format!("; those up to event {seq} ({time}) were dropped but for {kept}, the last about each thing")
+}
+
+/// What can't be said of heads that are older than history is kept.
+fn incomparable(found: &proto::VerifyEventsResponse, asked: u64) -> String {
+    let (older, until) = (found.incomparable_heads, found.trimmed_until.as_ref().map_or(0, |head| head.seq));
+    let none = if older == asked { "NOT COMPARED: " } else { "" };
+    format!("{none}{older} of {asked} heads are of events before {until}, which were dropped: nothing can be said of those")
 }
 
 fn differs(difference: &proto::StateDifference) -> String {
@@ -182,7 +203,7 @@ fn differs(difference: &proto::StateDifference) -> String {
         (account, user) => format!("member {user} of {account}"),
     };
     match difference.last_event {
-        0 => format!("{what}: history never mentions it"),
+        0 => format!("{what}: history doesn't mention it"),
         last => format!("{what}: isn't as event {last} says, the last about it"),
     }
 }

@@ -44,6 +44,7 @@ typed! {
     EventKind {
         EditionSet,
         LinkKeyRotated,
+        HistoryTrimmed,
         AccountCreated,
         AccountUpdated,
         AccountClosed,

@@ -32,7 +32,7 @@ use bytes::{Reader, Writer};
 pub use change::Change;
 pub use states::{
     AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, Grantor, InvitationState, LinkKeyState,
-    LoginLinkState, LoginState, MailState, MemberState, ServiceState, SessionState, UserState,
+    LoginLinkState, LoginState, MailState, MemberState, ServiceState, SessionState, TrimState, UserState,
 };
 pub use subject::Subject;
 

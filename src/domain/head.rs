@@ -81,6 +81,8 @@ pub enum Fault {
     Rewritten = 6,
     /// What was written down elsewhere is of another history.
     AnotherHistory = 7,
+    /// What was kept of the events that were dropped before it isn't what was kept.
+    Kept = 8,
 }
 
 #[cfg(test)]

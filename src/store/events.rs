@@ -2,6 +2,7 @@
 
 mod listing;
 mod present;
+mod trim;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::domain::event::{Actor, Encoded, Event, Hash, Salted};
 use super::tx::Tail;
 pub use listing::{Which, newest, span};
 pub use present::{Difference, Object, differences};
+pub use trim::{Due, Prefix, checkpoint, due, first, newest_by, trim};
 pub use verify::{Broken, Walked, verify};
 
 /// Appends events with the personal values that stand beside them, each kind of row in one statement.
@@ -114,9 +116,9 @@ pub struct Stored {
     pub personal: Vec<Option<Salted>>,
 }
 
-/// Reads events from a number on, oldest first, as they are stored.
+/// Reads events from a number on, oldest first, as they are stored; from the first that is left where that one was dropped.
 pub async fn stored(connection: &mut SqliteConnection, from: u64, limit: i64) -> Result<Vec<Stored>, Error> {
-    let from = i64::try_from(from).unwrap_or(i64::MAX);
+    let from = i64::try_from(from).unwrap_or(i64::MAX).max(trim::before_first(connection).await? + 1);
     let rows = sqlx::query!("select seq, bytes, hash from events where seq >= ? order by seq limit ?", from, limit)
         .fetch_all(&mut *connection)
         .await?;

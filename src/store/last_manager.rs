@@ -69,7 +69,8 @@ pub(super) fn concerned(change: &Change) -> Option<Concerned> {
         | Change::ApiTokenEnded(_)
         | Change::ApiTokenExpiring(_)
         | Change::MailRetried(_)
-        | Change::LinkKeyRotated(_) => None,
+        | Change::LinkKeyRotated(_)
+        | Change::HistoryTrimmed(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use user_management::domain::clock::Timestamp;
 use user_management::domain::edition::Edition;
 use user_management::domain::event::{
     AccountState, Actor, ApiTokenState, Change, DataState, Door, EmailChangeState, ErasedState, Event, Grantor, InvitationState,
-    LinkKeyState, LoginLinkState, LoginState, MailState, MemberState, Personal, ServiceState, SessionState, UserState,
+    LinkKeyState, LoginLinkState, LoginState, MailState, MemberState, Personal, ServiceState, SessionState, TrimState, UserState,
 };
 use user_management::domain::id::{
     AccountId, AddressId, ApiTokenId, Epoch, EventId, InvitationId, LoginLinkId, MailId, ServiceId, SessionId, TraceId, UserId,
@@ -192,6 +192,14 @@ fn later_changes(of: &Ingredients) -> Vec<Change> {
         Change::ApiTokenEnded(api_token.clone()),
         Change::ApiTokenExpiring(api_token),
         Change::LinkKeyRotated(LinkKeyState { number: 2, former_until: of.optional(of.moment(7)) }),
+        Change::HistoryTrimmed(TrimState {
+            until: 7,
+            hash: of.digest,
+            time: of.moment(8),
+            dropped: 5,
+            kept: 2,
+            kept_digest: of.digest.map(|byte| !byte),
+        }),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! The record of changes: every mutation has exactly its events, and tampering with them shows.
 
 mod exporting;
+mod kept;
 mod tampering;
+mod trimming;
 
 use tonic::Status;
 use user_management::domain::clock::Clock;

@@ -71,6 +71,12 @@ pub(in crate::api) fn verified(view: &View, found: &Verified) -> proto::VerifyEv
         fault: walked.broken.map_or(0, |broken| broken.fault as i32),
         head: walked.head.map(head),
         contradicted: walked.broken.and_then(|broken| broken.by).map(head),
+        trimmed_until: walked
+            .trimmed
+            .map(|trimmed| head(Head { epoch: walked.head.and_then(|head| head.epoch), seq: trimmed.until, hash: trimmed.hash })),
+        trimmed_until_time: walked.trimmed.map(|trimmed| time(trimmed.time)),
+        kept: walked.trimmed.map_or(0, |trimmed| trimmed.kept),
+        incomparable_heads: walked.incomparable,
         differences: differences.iter().map(|difference| state_difference(view, *difference)).collect(),
     }
 }
@@ -108,6 +114,14 @@ fn tell_change(event: &mut proto::Event, change: &Change) {
         Change::LinkKeyRotated(state) => {
             event.link_key_number = state.number;
             event.expire_time = state.former_until.map(time);
+        }
+        Change::HistoryTrimmed(state) => {
+            event.trimmed_until = state.until;
+            event.trimmed_until_hash = state.hash.to_vec();
+            event.trimmed_until_time = Some(time(state.time));
+            event.dropped = state.dropped;
+            event.kept = state.kept;
+            event.kept_digest = state.kept_digest.to_vec();
         }
         Change::MailRetried(state) => {
             event.invitation = state.invitation.map(|invitation| invitation.to_string()).unwrap_or_default();

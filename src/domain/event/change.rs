@@ -4,7 +4,7 @@ use super::Malformed;
 use super::bytes::{Reader, Writer};
 use super::states::{
     AccountState, ApiTokenState, DataState, EmailChangeState, ErasedState, InvitationState, LinkKeyState, LoginLinkState,
-    LoginState, MailState, MemberState, ServiceState, SessionState, State, UserState,
+    LoginState, MailState, MemberState, ServiceState, SessionState, State, TrimState, UserState,
 };
 use crate::domain::id::AccountId;
 
@@ -61,6 +61,7 @@ macro_rules! changes {
 changes! {
     1 = EditionSet(DataState);
     2 = LinkKeyRotated(LinkKeyState);
+    3 = HistoryTrimmed(TrimState);
     10 = AccountCreated(AccountState);
     11 = AccountUpdated(AccountState);
     12 = AccountClosed(AccountState);

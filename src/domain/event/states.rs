@@ -6,7 +6,7 @@ mod logins;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::{Reader, Writer};
-use super::{Malformed, Personal};
+use super::{Hash, Malformed, Personal};
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::id::{AccountId, AddressId, Epoch, InvitationId, MailId, ServiceId, UserId};
@@ -74,6 +74,47 @@ impl State for LinkKeyState {
 
     fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self { number: from.u32()?, former_until: from.option(|from| from.i64().map(Timestamp::from_micros))? })
+    }
+}
+
+/// History without its beginning: the events up to one were dropped, but for the last about each thing that is there.
+///
+/// It is itself part of the chain, so that a head kept elsewhere proves it, and what is left begins where it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrimState {
+    /// The number of the last event of what was trimmed.
+    pub until: u64,
+    /// Its hash, which the first event that is left stands on.
+    pub hash: Hash,
+    /// Its time.
+    pub time: Timestamp,
+    /// How many events went with this trim.
+    pub dropped: u64,
+    /// How many are kept of all that was ever trimmed, each being the last about a thing.
+    pub kept: u64,
+    /// SHA-256 of their hashes in the order of their numbers.
+    pub kept_digest: Hash,
+}
+
+impl State for TrimState {
+    fn write(&self, to: &mut Writer) {
+        to.u64("until", self.until);
+        to.array("until_hash", &self.hash);
+        to.time("until_time", self.time);
+        to.u64("dropped", self.dropped);
+        to.u64("kept", self.kept);
+        to.array("kept_digest", &self.kept_digest);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            until: from.u64()?,
+            hash: from.array()?,
+            time: read_time(from)?,
+            dropped: from.u64()?,
+            kept: from.u64()?,
+            kept_digest: from.array()?,
+        })
     }
 }
 

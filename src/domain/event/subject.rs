@@ -69,6 +69,7 @@ impl Change {
         match self {
             Self::EditionSet(_)
             | Self::LinkKeyRotated(_)
+            | Self::HistoryTrimmed(_)
             | Self::AccountCreated(_)
             | Self::AccountUpdated(_)
             | Self::AccountClosed(_)

@@ -3,6 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::decode;
+use super::trim::before_first;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::{Actor, Event, Subject};
@@ -37,12 +38,14 @@ impl Which {
     }
 }
 
-/// The number of the first event of a span of time, and of the first after it: times never go back, so a span has no gaps.
+/// The number of the first event of a span of time, and of the first after it: times never go back, so a span has no gaps. It begins where history
+/// does: what is kept of events that were dropped isn't listed.
 pub async fn span(connection: &mut SqliteConnection, which: &Which) -> Result<(i64, i64), Error> {
     let first = match which.from {
         Some(time) => since(&mut *connection, time).await?.unwrap_or(i64::MAX),
         None => 0,
     };
+    let first = first.max(before_first(connection).await? + 1);
     let end = match which.until {
         Some(time) => since(&mut *connection, time).await?.unwrap_or(i64::MAX),
         None => i64::MAX,

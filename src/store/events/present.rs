@@ -198,7 +198,8 @@ fn told(change: &Change) -> Option<Value> {
         | Change::SessionsRevoked(_)
         | Change::LoginLinkMade(_)
         | Change::MailRetried(_)
-        | Change::LinkKeyRotated(_) => return None,
+        | Change::LinkKeyRotated(_)
+        | Change::HistoryTrimmed(_) => return None,
     })
 }
 
@@ -341,26 +342,26 @@ async fn page(connection: &mut SqliteConnection, table: Table, (first, second): 
 }
 
 /// What history says is there and isn't: accounts, users, invitations and services, whose rows are never deleted, and members who neither left nor were
-/// removed. One of each kind.
+/// removed. One of each kind. Any event that tells of a thing is looked at, not only that of its making, which may be dropped.
 async fn missing(connection: &mut SqliteConnection) -> Result<Vec<Difference>, Error> {
     let rows = sqlx::query!(
         r#"select * from (
              select 10 as "kind!: i64", e.seq as "seq!: i64", e.account as "first!: Vec<u8>", x'' as "second!: Vec<u8>"
-               from events e indexed by events_by_kind where e.kind = 10 and not exists (select 1 from accounts a where a.id = e.account) limit 1)
+               from events e indexed by events_by_kind where e.kind between 10 and 19 and not exists (select 1 from accounts a where a.id = e.account) limit 1)
            union all select * from (
              select 20, e.seq, e.subject, x'' from events e indexed by events_by_kind
-              where e.kind = 20 and not exists (select 1 from invitations i where i.id = e.subject) limit 1)
+              where e.kind between 20 and 29 and not exists (select 1 from invitations i where i.id = e.subject) limit 1)
            union all select * from (
              select 30, e.seq, e.account, e.subject from events e indexed by events_by_kind
-              where e.kind = 30 and not exists (select 1 from members m where m.account = e.account and m.user = e.subject)
+              where e.kind in (30, 31, 32) and not exists (select 1 from members m where m.account = e.account and m.user = e.subject)
                 and not exists (select 1 from events l indexed by events_by_account_and_subject
                                  where l.account = e.account and l.subject = e.subject and l.kind in (33, 34) and l.seq > e.seq) limit 1)
            union all select * from (
              select 40, e.seq, e.subject, x'' from events e indexed by events_by_kind
-              where e.kind = 40 and not exists (select 1 from users u where u.id = e.subject) limit 1)
+              where e.kind in (40, 41, 42, 43, 44, 47, 48, 49) and not exists (select 1 from users u where u.id = e.subject) limit 1)
            union all select * from (
              select 60, e.seq, e.subject, x'' from events e indexed by events_by_kind
-              where e.kind = 60 and not exists (select 1 from services s where s.id = e.subject) limit 1)"#
+              where e.kind between 60 and 69 and not exists (select 1 from services s where s.id = e.subject) limit 1)"#
     )
     .fetch_all(connection)
     .await?;

@@ -1,14 +1,16 @@
 //! Checking that history is whole: a walk from its first event to its last, in pages.
 //!
-//! History proves itself but for its end and for having been written anew as a whole: those take a head that was kept elsewhere.
+//! History proves itself but for its end and for having been written anew as a whole: those take a head that was kept elsewhere. Where its beginning
+//! was dropped, the walk begins at the checkpoint (`super::trim`), after what was kept from before was held against what the trim recorded of it.
 
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
 use super::decode_each;
+use super::trim::newest_trim;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
-use crate::domain::event::{Change, Event, Hash, Personal};
+use crate::domain::event::{Change, Event, Hash, Personal, TrimState};
 use crate::domain::head::{Fault, Head};
 use crate::domain::id::{AccountId, Epoch};
 use crate::store::tx::Tail;
@@ -16,12 +18,16 @@ use crate::store::tx::Tail;
 /// What a walk over all of history found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walked {
-    /// How many events are whole, from the first one on.
+    /// How many events are whole, from the first one that is left on.
     pub events: u64,
     /// The last of them; none where there is none.
     pub head: Option<Head>,
     /// The first that isn't.
     pub broken: Option<Broken>,
+    /// The last trim, where history has no beginning any more.
+    pub trimmed: Option<TrimState>,
+    /// How many of the heads lie before what is left, and so can't be compared.
+    pub incomparable: u64,
 }
 
 /// Where history isn't as it was recorded.
@@ -37,10 +43,12 @@ pub struct Broken {
 
 /// How far the walk has come.
 struct Walk {
+    trimmed: Option<TrimState>,
     seen: Tail,
     epoch: Option<Epoch>,
     /// What was kept elsewhere, by number; those that were passed are taken out.
     heads: std::iter::Peekable<std::vec::IntoIter<Head>>,
+    incomparable: u64,
 }
 
 /// A stored event with its columns.
@@ -55,29 +63,35 @@ struct Row {
     subject: Option<Vec<u8>>,
 }
 
-/// Walks all of history and checks numbers, hashes, links, the columns to search by, the personal values that are still there, and the heads
-/// that were kept elsewhere.
+/// A row with the event that it holds.
+type Read = (Row, Result<Event, Error>);
+
+/// Rows of a page.
+const PAGE: u32 = 1000;
+
+/// Walks all of history and checks numbers, hashes, links, the columns to search by, the personal values that are still there, what was kept of
+/// its beginning, and the heads that were kept elsewhere.
 pub async fn verify(connection: &mut SqliteConnection, mut heads: Vec<Head>) -> Result<Walked, Error> {
     heads.sort_by_key(|head| head.seq);
-    let mut walk = Walk { seen: Tail::START, epoch: None, heads: heads.into_iter().peekable() };
-    // whatever stands before the first one too
-    let mut from = i64::MIN;
+    let mut walk = match Walk::begin(connection, heads).await? {
+        Ok(walk) => walk,
+        Err(broken) => return Ok(Walked { events: 0, head: None, broken: Some(broken), trimmed: None, incomparable: 0 }),
+    };
+    if let Err(broken) = walk.hold_kept(connection).await? {
+        return Ok(Walked { broken: Some(broken), ..walk.so_far() });
+    }
+    // whatever stands before the first one too, where it is the first of all
+    let mut from = match &walk.trimmed {
+        Some(trimmed) => i64::try_from(trimmed.until).map_err(Error::internal)?,
+        None => i64::MIN,
+    };
     loop {
-        let rows = sqlx::query_as!(
-            Row,
-            r#"select seq as "seq!", time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
-                      actor as "actor: Vec<u8>", subject as "subject: Vec<u8>"
-                 from events where seq > ? order by seq limit 1000"#,
-            from
-        )
-        .fetch_all(&mut *connection)
-        .await?;
-        if rows.is_empty() {
+        let page = page(connection, from, i64::MAX, PAGE).await?;
+        if page.is_empty() {
             return Ok(walk.ended());
         }
-        let events = decode_each(connection, rows.iter().map(|row| (row.seq, row.bytes.clone())).collect()).await?;
-        for (row, event) in rows.iter().zip(events) {
-            if let Err(broken) = walk.step(row, event) {
+        for (row, event) in page {
+            if let Err(broken) = walk.step(&row, event) {
                 return Ok(Walked { broken: Some(broken), ..walk.so_far() });
             }
         }
@@ -85,23 +99,121 @@ pub async fn verify(connection: &mut SqliteConnection, mut heads: Vec<Head>) -> 
     }
 }
 
+/// Walks the first events that are left, at most so many.
+pub(super) async fn next_whole(
+    connection: &mut SqliteConnection,
+    most: u32,
+) -> Result<Result<Vec<(Event, Hash)>, Broken>, Error> {
+    let mut walk = match Walk::begin(connection, Vec::new()).await? {
+        Ok(walk) => walk,
+        Err(broken) => return Ok(Err(broken)),
+    };
+    let from = i64::try_from(walk.seen.seq).map_err(Error::internal)?;
+    let mut events = Vec::new();
+    for (row, event) in page(connection, from, i64::MAX, most).await? {
+        match walk.step(&row, event) {
+            Ok(event) => events.push((event, walk.seen.hash)),
+            Err(broken) => return Ok(Err(broken)),
+        }
+    }
+    Ok(Ok(events))
+}
+
+/// Reads rows behind one number and up to another.
+async fn page(connection: &mut SqliteConnection, after: i64, until: i64, most: u32) -> Result<Vec<Read>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select seq as "seq!", time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
+                  actor as "actor: Vec<u8>", subject as "subject: Vec<u8>"
+             from events where seq > ? and seq <= ? order by seq limit ?"#,
+        after,
+        until,
+        most
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let events = decode_each(connection, rows.iter().map(|row| (row.seq, row.bytes.clone())).collect()).await?;
+    Ok(rows.into_iter().zip(events).collect())
+}
+
 impl Walk {
-    fn so_far(&self) -> Walked {
-        let Tail { seq, hash, .. } = self.seen;
-        Walked { events: seq, head: (seq > 0).then_some(Head { epoch: self.epoch, seq, hash }), broken: None }
+    /// Stands where what is left begins, with the heads from there on.
+    async fn begin(connection: &mut SqliteConnection, heads: Vec<Head>) -> Result<Result<Self, Broken>, Error> {
+        let (trimmed, seen) = match newest_trim(connection).await? {
+            None => (None, Tail::START),
+            Some((_, Ok(state))) => (Some(state), Tail { seq: state.until, hash: state.hash, time: state.time }),
+            Some((seq, Err(_))) => return Ok(Err(Broken { seq, fault: Fault::Edited, by: None })),
+        };
+        let mut walk = Self { trimmed, seen, epoch: None, heads: heads.into_iter().peekable(), incomparable: 0 };
+        while walk.heads.next_if(|head| head.seq < seen.seq).is_some() {
+            walk.incomparable += 1;
+        }
+        Ok(Ok(walk))
     }
 
-    fn step(&mut self, row: &Row, event: Result<Event, Error>) -> Result<(), Broken> {
+    fn so_far(&self) -> Walked {
+        let Tail { seq, hash, .. } = self.seen;
+        Walked {
+            events: seq - self.trimmed.map_or(0, |trimmed| trimmed.until),
+            head: (seq > 0).then_some(Head { epoch: self.epoch, seq, hash }),
+            broken: None,
+            trimmed: self.trimmed,
+            incomparable: self.incomparable,
+        }
+    }
+
+    /// Holds what was kept of the beginning against what the trim recorded of it, and a head that is of its last event.
+    async fn hold_kept(&mut self, connection: &mut SqliteConnection) -> Result<Result<(), Broken>, Error> {
+        let Some(trimmed) = self.trimmed else { return Ok(Ok(())) };
+        let until = i64::try_from(trimmed.until).map_err(Error::internal)?;
+        let (mut from, mut count, mut digest) = (i64::MIN, 0, Sha256::new());
+        loop {
+            let page = page(connection, from, until, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.seq;
+            for (row, event) in page {
+                // one before the first of all is named as that
+                let seq = u64::try_from(row.seq).unwrap_or(0).max(1);
+                let hash: Hash = Sha256::digest(&row.bytes).into();
+                let event = match held(&row, hash, event)
+                    .and_then(|event| if fits(&row, &event) { Ok(event) } else { Err(Fault::Edited) })
+                {
+                    Ok(event) => event,
+                    Err(fault) => return Ok(Err(Broken { seq, fault, by: None })),
+                };
+                self.learn(&event);
+                digest.update(hash);
+                count += 1;
+            }
+        }
+        if (count, <Hash>::from(digest.finalize())) != (trimmed.kept, trimmed.kept_digest) {
+            return Ok(Err(Broken { seq: trimmed.until, fault: Fault::Kept, by: None }));
+        }
+        Ok(self.hold_heads())
+    }
+
+    fn step(&mut self, row: &Row, event: Result<Event, Error>) -> Result<Event, Broken> {
         let hash: Hash = Sha256::digest(&row.bytes).into();
         let event = judge(&self.seen, row, hash, event).map_err(|fault| Broken { seq: self.seen.seq + 1, fault, by: None })?;
         self.seen = Tail { seq: event.seq, hash, time: event.time };
+        self.learn(&event);
+        self.hold_heads()?;
+        Ok(event)
+    }
+
+    fn learn(&mut self, event: &Event) {
         if let Change::EditionSet(data) = event.change {
             self.epoch = Some(data.epoch);
         }
-        while let Some(head) = self.heads.next_if(|head| head.seq <= event.seq) {
+    }
+
+    /// Compares the heads that are of the event that was seen last.
+    fn hold_heads(&mut self) -> Result<(), Broken> {
+        let Tail { seq, hash, .. } = self.seen;
+        while let Some(head) = self.heads.next_if(|head| head.seq <= seq) {
             if head.hash != hash {
                 let fault = if self.is_of(&head) { Fault::Rewritten } else { Fault::AnotherHistory };
-                return Err(Broken { seq: event.seq, fault, by: Some(head) });
+                return Err(Broken { seq, fault, by: Some(head) });
             }
         }
         Ok(())
@@ -129,19 +241,26 @@ fn judge(seen: &Tail, row: &Row, hash: Hash, event: Result<Event, Error>) -> Res
         Ok(seq) if seq > expected => return Err(Fault::Missing),
         _ => return Err(Fault::Moved),
     }
+    let event = held(row, hash, event)?;
+    if event.previous != seen.hash {
+        return Err(Fault::Unlinked);
+    }
+    if event.time >= seen.time && fits(row, &event) { Ok(event) } else { Err(Fault::Edited) }
+}
+
+/// The event that a row holds under its number.
+fn held(row: &Row, hash: Hash, event: Result<Event, Error>) -> Result<Event, Fault> {
     if row.hash[..] != hash[..] {
         return Err(Fault::Edited);
     }
     let event = event.map_err(|_| Fault::Edited)?;
-    if event.seq != expected {
-        return Err(Fault::Moved);
-    }
-    if event.previous != seen.hash {
-        return Err(Fault::Unlinked);
-    }
-    let found_by = (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
+    if i64::try_from(event.seq) == Ok(row.seq) { Ok(event) } else { Err(Fault::Moved) }
+}
+
+/// Whether the columns to search by and the personal values that are still there are the event's.
+fn fits(row: &Row, event: &Event) -> bool {
+    (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
         && row.actor.as_deref() == Some(&event.actor.mark())
-        && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..]);
-    let whole = event.time >= seen.time && found_by && event.encode().personal.iter().all(Personal::is_whole);
-    if whole { Ok(event) } else { Err(Fault::Edited) }
+        && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..])
+        && event.encode().personal.iter().all(Personal::is_whole)
 }

@@ -8,7 +8,7 @@ use super::whole;
 use crate::acme::ACME;
 use crate::site::Site;
 
-async fn verified(site: &Site, heads: &[HistoryHead]) -> proto::VerifyEventsResponse {
+pub(super) async fn verified(site: &Site, heads: &[HistoryHead]) -> proto::VerifyEventsResponse {
     let request = proto::VerifyEventsRequest { heads: heads.to_vec() };
     site.operator().await.operations.verify_events(request).await.expect("read").into_inner()
 }

@@ -57,12 +57,12 @@ impl Bare {
             .expect("read")
             .into_iter()
             .map(|account| account.name);
-        (names.collect(), whole(events::verify(&mut connection, Vec::new()).await.expect("verified")))
+        (names.collect(), whole(&events::verify(&mut connection, Vec::new()).await.expect("verified")))
     }
 }
 
 /// How many events there are, all whole.
-fn whole(walked: Walked) -> u64 {
+fn whole(walked: &Walked) -> u64 {
     assert_eq!(walked.broken, None);
     walked.events
 }
