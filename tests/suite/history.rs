@@ -2,6 +2,7 @@
 
 mod exporting;
 mod kept;
+mod reading;
 mod tampering;
 mod trimming;
 

@@ -70,6 +70,7 @@ impl Export {
     /// Writes all that there is when it begins; what happens meanwhile is for the next time.
     async fn write(&self, console: &Console, out: &mut impl Write) -> Result<u64, Failure> {
         let mut next = self.from;
+        let mut first = None;
         let mut end: Option<Head> = None;
         loop {
             let page = console.call(proto::ExportEventsRequest { from_seq: next, page_size: PAGE }).await?;
@@ -83,14 +84,20 @@ impl Export {
             for stored in page.events.into_iter().filter(|stored| stored.seq <= end.seq) {
                 let (seq, hash) = (stored.seq, hex(&stored.hash));
                 let event = decode(&stored)?;
-                if seq == self.from {
-                    let first = json!({ "format": FORMAT, "epoch": end.epoch.map(|epoch| epoch.to_string()), "first": seq, "previous_hash": hex(&event.previous) });
-                    line(out, &first)?;
+                if first.is_none() {
+                    if seq > self.from {
+                        note(&format!("events before {seq} were dropped: the export begins there"));
+                    }
+                    let begin = json!({ "format": FORMAT, "epoch": end.epoch.map(|epoch| epoch.to_string()), "first": seq, "previous_hash": hex(&event.previous) });
+                    line(out, &begin)?;
+                } else if seq != next {
+                    return Err(Failure::Answer(format!("events from {next} on were dropped meanwhile: export again")));
                 }
+                let first = *first.get_or_insert(seq);
                 let parts: Vec<Json> = event.parts().iter().map(told).collect();
                 line(out, &json!({ "seq": seq, "hash": hash, "event": parts }))?;
                 if seq == end.seq {
-                    let count = seq - self.from + 1;
+                    let count = seq - first + 1;
                     line(out, &json!({ "events": count, "head": end.to_string() }))?;
                     return Ok(count);
                 }

@@ -8,7 +8,7 @@
 //! chain, so nobody can move the checkpoint or exchange what was kept without breaking what is left. Dropping goes in slices, each a write of its own
 //! with its own such event, so that others wait for little and a crash leaves a shorter drop behind, which is as whole as a longer one.
 //!
-//! Nothing is dropped that isn't whole, since it shows what somebody did to it ([`due`]), and what was kept is compared with its digest before a new
+//! Nothing is dropped that isn't whole, since it shows that somebody was at it ([`due`]), and what was kept is compared with its digest before a new
 //! one is made.
 
 use sha2::{Digest as _, Sha256};
@@ -35,7 +35,7 @@ pub struct Prefix {
 /// What may be dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing, or nothing but what tells of earlier drops: dropping that alone would go on for ever.
+    /// Nothing, or nothing but few events that tell of earlier drops: each time that they were dropped alone another would be made.
     Nothing,
     /// This.
     Prefix(Prefix),
@@ -94,7 +94,8 @@ pub async fn due(connection: &mut SqliteConnection, before: Timestamp, most: u32
     };
     let old: Vec<_> = events.into_iter().take_while(|(event, _)| event.time < before).collect();
     let Some((event, hash)) = old.last() else { return Ok(Due::Nothing) };
-    if old.iter().all(|(event, _)| matches!(event.change, Change::HistoryTrimmed(_))) {
+    let few = old.len() < usize::try_from(most).unwrap_or(usize::MAX);
+    if few && old.iter().all(|(event, _)| matches!(event.change, Change::HistoryTrimmed(_))) {
         return Ok(Due::Nothing);
     }
     Ok(Due::Prefix(Prefix { until: event.seq, hash: *hash, time: event.time }))

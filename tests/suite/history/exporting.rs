@@ -10,7 +10,7 @@ use super::whole;
 use crate::site::Site;
 
 /// What the script says of an export: whether it is whole, and in words; none where there is no Python.
-fn judged(export: &Path, heads: &[&str]) -> Option<(bool, String)> {
+pub(super) fn judged(export: &Path, heads: &[&str]) -> Option<(bool, String)> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/verify_events.py");
     let output = match Command::new("python3").arg(script).arg(export).args(heads).output() {
         Ok(output) => output,
@@ -26,7 +26,7 @@ fn judged(export: &Path, heads: &[&str]) -> Option<(bool, String)> {
 /// What somebody does to the lines of an export.
 type Edit<'a> = &'a dyn Fn(&mut Vec<String>);
 
-async fn exported(site: &Site, options: &str) -> String {
+pub(super) async fn exported(site: &Site, options: &str) -> String {
     site.operate(&format!("events export {options}")).await.done()
 }
 

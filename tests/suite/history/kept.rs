@@ -1,19 +1,25 @@
 //! Whoever changes what is left of a trimmed history is found, and so is whoever changes the present that it tells of.
 
-use user_management::proto::HistoryFault;
+use user_management::domain::error::chain;
+use user_management::proto::{HistoryFault, RevokeSessionsRequest};
 
 use super::tampering::verified;
 use super::trimming::{age, forgetful, lived, trim};
 use crate::site::Site;
 
-/// A site that lived for a while, and the number of the last event that was dropped.
-async fn trimmed() -> (Site, u64) {
+/// A site that lived for a while, most of whose events were dropped.
+async fn trimmed() -> Site {
     let site = forgetful().await;
     lived(&site).await;
     age(&site, "fresh").await;
     trim(&site, 20).await;
-    let until = verified(&site, &[]).await.trimmed_until.expect("trimmed").seq;
-    (site, until)
+    site
+}
+
+impl Site {
+    async fn events(&self) -> i64 {
+        sqlx::query_scalar("select count(*) from events").fetch_one(&mut self.database().await).await.expect("counted")
+    }
 }
 
 #[tokio::test]
@@ -40,16 +46,89 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
         (format!("delete from events where seq >= {last_trim}"), HistoryFault::Missing),
         ("delete from events where kind = 3".to_owned(), HistoryFault::Missing),
     ];
-    let (mut site, _) = trimmed().await;
+    let site = trimmed().await;
+    age(&site, "fresher").await;
+    let whole = verified(&site, &[]).await;
+    assert_eq!(whole.first_broken, 0);
     for (edit, fault) in cases {
-        let mut tampered = site.after_a_crash().await;
-        std::mem::swap(&mut site, &mut tampered);
-        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(edit.clone())).execute(&mut site.database().await).await.expect("it runs");
-        assert!(done.rows_affected() > 0, "{edit}");
-        let found = verified(&site, &[]).await;
+        let tampered = site.after_a_crash().await;
+        let edited =
+            sqlx::raw_sql(sqlx::AssertSqlSafe(edit.clone())).execute(&mut tampered.database().await).await.expect("it runs");
+        assert!(edited.rows_affected() > 0, "{edit}");
+        let found = verified(&tampered, &[]).await;
         assert!(found.first_broken > 0, "{edit}");
         assert_eq!(found.fault(), fault, "{edit}");
-        assert_eq!(site.app().trim_slice(1000).await.ok().flatten(), None, "nothing of it is dropped: {edit}");
-        site = tampered;
+        let there = tampered.events().await;
+        tampered.app().trim_history().await;
+        assert_eq!(tampered.events().await, there, "nothing is dropped, nor made: {edit}");
     }
+    site.app().trim_history().await;
+    assert_ne!(verified(&site, &[]).await.trimmed_until, whole.trimmed_until, "there was something to drop");
+}
+
+#[tokio::test]
+async fn what_was_kept_is_not_exchanged_while_slices_go() {
+    let site = trimmed().await;
+    age(&site, "fresher").await;
+    site.underneath("delete from events where seq = (select min(seq) from events where kind = 60)").await;
+    let refused = site.app().trim_slice(1000).await.expect_err("nothing is sealed anew");
+    assert!(chain(&refused).contains("what was kept of history isn't what was kept"), "{refused:?}");
+    assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Kept);
+}
+
+#[tokio::test]
+async fn whatever_is_changed_in_the_present_is_named_although_its_events_are_old() {
+    let site = trimmed().await;
+    let cases = [
+        ("update members set privilege = 1", "usr_"),
+        ("delete from members", "usr_"),
+        ("delete from services", "svc_"),
+        ("delete from invitations where state = 1", "inv_"),
+        ("delete from users where email = 'gone@acme.test'", "usr_"),
+        ("delete from accounts where name = 'closed'", ""),
+        ("update accounts set closed = 0", ""),
+        ("update invitations set state = 1 where state = 4", "inv_"),
+        ("update services set revoked = 0 where revoked = 1", "svc_"),
+        ("update users set active = 1 where email = 'kim@acme.test'", "usr_"),
+        ("update server set edition = 2", ""),
+        // what was ended comes back, and every event about it is dropped
+        ("update sessions set ended = null where ended is not null", "sid_"),
+        ("update api_tokens set ended = null where ended is not null", "tok_"),
+        (
+            "insert into members (account, user, privilege, roles, joined, version)
+             select a.id, u.id, 1, 0, 0, 1 from accounts a, users u where a.name = 'acme' and u.email = 'gone@acme.test'",
+            "usr_",
+        ),
+    ];
+    for (edit, subject) in cases {
+        let tampered = site.after_a_crash().await;
+        tampered.underneath(edit).await;
+        for when in ["at once", "after what is left was dropped too"] {
+            let found = verified(&tampered, &[]).await;
+            assert_eq!((found.first_broken, found.fault()), (0, HistoryFault::Unspecified), "{edit} {when}");
+            assert!(
+                found.differences.iter().any(|difference| difference.subject.starts_with(subject)),
+                "{edit} {when}: {:?}",
+                found.differences
+            );
+            if when == "at once" {
+                age(&tampered, "fresher").await;
+                tampered.app().trim_history().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_ended_and_brought_back_is_not_taken_for_a_live_one_by_the_next_drop() {
+    let site = trimmed().await;
+    let ann = site.operator().await.members().await.into_iter().find(|member| member.email == "ann@acme.test").expect("there");
+    let request = RevokeSessionsRequest { user: ann.user, ..Default::default() };
+    site.operator().await.users.revoke_sessions(request).await.expect("ended");
+    site.underneath("update sessions set ended = null").await;
+    age(&site, "fresher").await;
+    site.app().trim_history().await;
+    let found = verified(&site, &[]).await;
+    assert_eq!(found.first_broken, 0);
+    assert!(found.differences.iter().any(|difference| difference.subject.starts_with("sid_")), "{:?}", found.differences);
 }
