@@ -4,7 +4,7 @@ mod exporting;
 mod kept;
 mod reading;
 mod tampering;
-mod trimming;
+pub(crate) mod trimming;
 
 use tonic::Status;
 use user_management::domain::clock::Clock;

@@ -20,7 +20,7 @@ pub(super) async fn forgetful() -> Site {
 }
 
 /// Lets all that happened become older than events are kept, and something happen a day ago.
-pub(super) async fn age(site: &Site, account: &str) {
+pub(crate) async fn age(site: &Site, account: &str) {
     site.clock.advance(40 * DAY);
     site.account(account).await;
     site.clock.advance(2 * DAY);
@@ -32,7 +32,7 @@ pub(super) async fn dropped(site: &Site, most: u32) -> Option<TrimState> {
 }
 
 /// Drops all that is due, so many events at once, and looks after each time whether what is left is whole; answers how often.
-pub(super) async fn trim(site: &Site, most: u32) -> u32 {
+pub(crate) async fn trim(site: &Site, most: u32) -> u32 {
     let mut times = 0;
     while let Some(trimmed) = dropped(site, most).await {
         times += 1;

@@ -6,6 +6,7 @@ use user_management::proto::{self, EventKind, InvitationState, Privilege};
 
 use crate::acme::ACME;
 use crate::client::{metadata, reason};
+use crate::history::trimming::{age, trim};
 use crate::site::{PASSWORD, Site};
 
 /// Every file below a directory with a text in it, in any case.
@@ -72,6 +73,53 @@ async fn a_deleted_person_is_in_no_byte_of_the_data_and_history_stays_whole() {
     assert!(events.len() > before && events.iter().any(|event| event.subject == id && event.kind() == EventKind::UserCreated));
     assert!(events.iter().all(|event| !event.email.contains("ebulon") && !event.display_name.contains("ebulon")));
     assert_eq!(site.operator().await.verified().await.first_broken, 0);
+}
+
+#[tokio::test]
+async fn a_person_is_erased_from_what_is_kept_of_old_history_too_and_after_an_erasure_old_history_goes() {
+    for erased_first in [false, true] {
+        let site = Site::with("signup = \"open\"\nevents.retention_days = 30").await;
+        let id = lived(&site).await;
+        if erased_first {
+            site.operator().await.delete(&id, false).await.expect("the operator may");
+        }
+        age(&site, "fresh").await;
+        assert!(trim(&site, 4).await > 1);
+        if !erased_first {
+            let kept: i64 = sqlx::query_scalar("select count(*) from personal_values where value like '%zebulon%'")
+                .fetch_one(&mut site.database().await)
+                .await
+                .expect("counted");
+            assert!(kept > 1, "what the present is held against");
+            site.operator().await.delete(&id, false).await.expect("the operator may");
+        }
+        for text in ["zebulon", "quixotina"] {
+            assert_eq!(files_with(&site.data_dir(), text), Vec::<PathBuf>::new(), "{text} is still there");
+        }
+        let found = site.operator().await.verified().await;
+        assert_eq!((found.first_broken, found.differences), (0, Vec::new()));
+        site.person("zebulon.present@acme.test").await;
+        age(&site, "fresher").await;
+        assert!(trim(&site, 1000).await > 0);
+    }
+}
+
+#[tokio::test]
+async fn where_people_called_from_goes_with_the_time_of_its_event() {
+    let site = Site::with("signup = \"open\"\nevents.retention_days = 30").await;
+    lived(&site).await;
+    age(&site, "fresh").await;
+    site.sign_in("ann@acme.test").await;
+    trim(&site, 1000).await;
+    let until = site.operator().await.verified().await.trimmed_until.expect("trimmed").seq;
+    let addresses: Vec<i64> = sqlx::query_scalar("select seq from personal_values where value like '%127.0.0.1%'")
+        .fetch_all(&mut site.database().await)
+        .await
+        .expect("read");
+    assert!(
+        addresses.iter().all(|seq| u64::try_from(*seq).is_ok_and(|seq| seq > until)) && !addresses.is_empty(),
+        "{addresses:?}"
+    );
 }
 
 #[tokio::test]
