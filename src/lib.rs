@@ -59,6 +59,8 @@
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
 //!   erased. It proves itself but for its end and for having been written anew as a whole, which takes a head that was kept elsewhere
 //!   ([`domain::head`]); the rows of the present are held against the last events about them (`store::events`).
+//! - **Old events go as a beginning, in slices** (`store::events`, `app::retention`): the checkpoint is an event of the chain and nothing else, and the last event about
+//!   each thing that is there stays where it is, below it, so that there is no second form of what is kept.
 //! - **A page costs the same however much there is.** Lists read along an index for whatever is asked, merging the classes of their entries
 //!   (`0004_lists.sql` says how), and look at no more entries than the longest page has ([`app::page::Search`]).
 //! - **A client's certificate counts while it is good**: until it expires and while the present authorities vouch for it, looked at in each

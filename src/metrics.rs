@@ -121,6 +121,10 @@ impl Metrics {
         gauge(&mut registry, "store_healthy", "Whether the last write could be made", i64::from(measured.store_healthy));
         let head = i64::try_from(measured.head).unwrap_or(i64::MAX);
         gauge(&mut registry, "event_head_seq", "Number of the newest event", head);
+        if let Some(first) = measured.first_event {
+            let what = "When the first event happened that is there";
+            gauge(&mut registry, "event_first_timestamp_seconds", what, seconds(first));
+        }
         gauge(&mut registry, "mail_queued", "Mails that wait or are under way", measured.queue.queued);
         gauge(&mut registry, "mail_failed", "Mails that a relay refused for good", measured.queue.failed);
         if let Some(oldest) = measured.queue.oldest {

@@ -75,6 +75,7 @@
 //! | using what is in a copy | no token and no link is in it, and the link key lies elsewhere; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
 //! | reading or bending the data as another user of the host | 0600 and 0700 whatever the umask; a directory that others could bend is refused | `suite starts` |
 //! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
+//! | having tracks go with old events: by the configuration, by the clock, by a break that goes with them | events are kept for 30 days at least; time counts as far as history had come a day ago; nothing goes unless all is whole, and what was kept is compared with a digest in the chain | `suite history::trimming`, `suite history::kept` |
 //! | the operators' socket | its directory is 0700, and the kernel says whose uid it is | `lib listener`, `suite callers` |
 //!
 //! **Operators in a hurry, and the host itself.**
@@ -91,7 +92,8 @@
 //!
 //! - **A second person who has to agree.** Whoever has `MANAGE_USERS` grants alone; so does an operator. It is on record who did.
 //! - **A stolen root, or the service's own uid.** They read memory and key, and write what they like. A head of the history kept on another
-//!   host shows that it was rewritten, not what stood there.
+//!   host shows that it was rewritten, not what stood there. They can also make up that old events went: heads kept elsewhere that are younger than
+//!   `events.retention_days` and can't be compared any more show that.
 //! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
 //! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.

@@ -33,6 +33,8 @@ impl Operations for Api {
                 mail_queue: Some(convert::mail_queue(inside.queue)),
                 listeners: bound.map(|bound| bound.listeners.clone()).unwrap_or_default(),
                 accounts_without_admin: inside.accounts_without_admin,
+                first_event: inside.first_event.map_or(0, |(seq, _)| seq),
+                first_event_time: inside.first_event.map(|(_, time)| convert::time(time)),
                 tls: bound.and_then(|bound| bound.certificates.as_ref()).map(|certificates| convert::tls(certificates.state())),
                 ..open
             })

@@ -56,6 +56,8 @@ pub struct Inside {
     pub queue: MailQueue,
     /// Open accounts without an active member who may manage their users.
     pub accounts_without_admin: i64,
+    /// The number and time of the first event that is there.
+    pub first_event: Option<(u64, Timestamp)>,
 }
 
 /// The state of the mail queue.
@@ -72,6 +74,8 @@ pub struct Measured {
     pub store_healthy: bool,
     /// The number of the newest event.
     pub head: u64,
+    /// When the first event that is there happened.
+    pub first_event: Option<Timestamp>,
     /// The outbox.
     pub queue: Queue,
     /// Services that expire.
@@ -115,8 +119,10 @@ impl App {
             let queue = self.queue().await?;
             let path = self.store.directory().path();
             let data_dir = std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-            let accounts_without_admin = accounts::without_admin(&mut *self.store.read().await?).await?;
-            Some(Inside { data_dir, started: self.started, queue, accounts_without_admin })
+            let mut connection = self.store.read().await?;
+            let accounts_without_admin = accounts::without_admin(&mut connection).await?;
+            let first_event = events::first(&mut connection).await?;
+            Some(Inside { data_dir, started: self.started, queue, accounts_without_admin, first_event })
         } else {
             None
         };
@@ -125,11 +131,15 @@ impl App {
 
     /// Measures what metrics tell. They are for whoever reaches their listener, and name nobody.
     pub async fn measured(&self) -> Result<Measured, Error> {
-        let queue = mails::queue(&mut *self.store.read().await?).await?;
+        let (queue, first_event) = {
+            let mut connection = self.store.read().await?;
+            (mails::queue(&mut connection).await?, events::first(&mut connection).await?)
+        };
         let (view, now) = (self.directory.snapshot(), self.now());
         Ok(Measured {
             store_healthy: *self.healthy()?.borrow(),
             head: view.seq(),
+            first_event: first_event.map(|(_, time)| time),
             queue,
             services: Expiring::of(view.services().filter_map(|service| service.expires), now),
             api_tokens: Expiring::of(view.api_tokens(now).map(|token| token.expires), now),

@@ -111,6 +111,7 @@ impl Found {
             ("edition", word::<proto::Edition>(info.edition)),
             ("up for", duration(self.since(info.start_time.as_ref()))),
             ("revision", format!("{} of {}", revision.seq, revision.epoch)),
+            ("events", format!("from {} on, since {}", info.first_event, time(info.first_event_time.as_ref()))),
             ("data", info.data_dir.clone()),
             ("listens on", info.listeners.join(", ")),
             ("accounts", format!("{}, {} without an admin", self.accounts, self.without_admin)),

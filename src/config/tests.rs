@@ -20,6 +20,17 @@ fn nothing_at_all_is_a_configuration() {
 }
 
 #[test]
+fn history_is_kept_for_ever_or_for_a_month_at_least() {
+    let kept = |days: u64| Config::from_toml(&format!("events.retention_days = {days}")).map(|config| config.event_retention);
+    assert_eq!((kept(0), kept(30)), (Ok(None), Ok(Some(Duration::from_hours(30 * 24)))));
+    assert_eq!(Config::from_toml("").unwrap().event_retention, None);
+    for days in [1, 29] {
+        let refusal = refused(&format!("events.retention_days = {days}"));
+        assert_eq!(refusal, ["events.retention_days (the text): must be 0, which keeps history for ever, or at least 30"]);
+    }
+}
+
+#[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.toml");

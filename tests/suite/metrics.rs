@@ -70,6 +70,7 @@ async fn metrics_tell_how_the_service_is_doing() {
     assert!(found.get("connections_total{listener=\"operators_socket\"}").is_some_and(|taken| *taken >= 1), "{found:?}");
     assert_eq!((found["serving"], found["store_healthy"]), (1, 1));
     assert_eq!(found["event_head_seq"], i64::try_from(site.app().view().seq()).expect("small"));
+    assert_eq!(found["event_first_timestamp_seconds"], BEGINNING.as_micros() / 1_000_000);
     assert_eq!(found["credentials_expiring{kind=\"service\"}"], 0);
     let expires = BEGINNING.as_micros() / 1_000_000 + 20 * 86_400;
     assert_eq!(found["credentials_soonest_expiry_timestamp_seconds{kind=\"service\"}"], expires);
