@@ -55,7 +55,7 @@ async fn measure(slice: u32) {
     let began = Instant::now();
     loop {
         let looked = Instant::now();
-        let due = events::due(&mut *app.store().read().await.expect("read"), before, slice).await.expect("read");
+        let due = events::due(&mut app.store().read().await.expect("read"), before, slice).await.expect("read");
         let Due::Prefix(prefix) = due else { break };
         read.push(looked.elapsed());
         let wrote = Instant::now();

@@ -85,6 +85,7 @@ fn state(event: &Event) -> String {
         words::<proto::Role>(&event.roles),
         word::<proto::Edition>(event.edition),
         event.scopes.join(","),
+        if event.trimmed_until == 0 { String::new() } else { format!("dropped up to {}", event.trimmed_until) },
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -58,6 +58,8 @@ async fn lists_begin_where_history_does_whatever_they_are_filtered_by_and_a_page
     let info = site.operator().await.operations.get_server_info(proto::GetServerInfoRequest {}).await.expect("read").into_inner();
     assert_eq!((info.first_event, info.first_event_time), (until + 1, left[1].time));
     assert!(site.operate("status").await.out.contains(&format!("from {} on, since 2027-01-03", until + 1)), "as the screen says");
+    let screen = site.operate("events list --kind history-trimmed").await.done();
+    assert!(screen.lines().nth(1).is_some_and(|line| line.ends_with(&format!("dropped up to {until}"))), "{screen}");
     assert_eq!(
         left.iter().map(|event| event.seq).collect::<Vec<_>>(),
         [until + 2, until + 1],
