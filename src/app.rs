@@ -142,17 +142,19 @@ impl App {
         };
         let directory = Arc::new(Directory::load(&mut *opened.read().await?, present).await?);
         let mail_owed = Arc::new(Notify::new());
+        // what may fail comes before the edition is recorded
+        let costs = store::users::costs(&mut *opened.read().await?).await?;
+        let passwords = Passwords::new(config.password, costs, link_keys.current().clone())?;
         let on_commit = {
-            let (directory, mail_owed) = (Arc::clone(&directory), Arc::clone(&mail_owed));
+            let (directory, costs, mail_owed) = (Arc::clone(&directory), passwords.costs(), Arc::clone(&mail_owed));
             Box::new(move |committed: &store::Committed| {
                 directory.apply(&committed.events);
+                costs.apply(&committed.costs);
                 if committed.owes_mail {
                     mail_owed.notify_one();
                 }
             })
         };
-        // what may fail comes before the edition is recorded
-        let passwords = Passwords::new(config.password)?;
         let (renderer, transport) = (renderer(config)?, transport(config)?);
         let store = opened.start(clock.clone(), tuning, on_commit).await?;
         record_edition(&store, recorded, Recorded { edition, ..present }).await?;

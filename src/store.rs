@@ -44,7 +44,7 @@ use crate::domain::event::Origin;
 
 pub use open::{DataDir, OpenError};
 pub(crate) use tx::random;
-pub use tx::{Committed, Tx};
+pub use tx::{Committed, CostChange, Tx};
 pub use writer::OnCommit;
 
 /// How the writer works: what `benches/group_commit.rs` compares.

@@ -95,7 +95,7 @@ impl App {
         caller: &Caller,
         user: UserId,
         typed: Password,
-        hash: Option<String>,
+        hash: String,
     ) -> Result<Match, Error> {
         let paid = self.limits.tries.pay(Typist::InSession(user), self.clock.now())?;
         let compared = self.passwords.compare(caller.peer(), typed, hash).await;

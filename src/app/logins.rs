@@ -108,7 +108,7 @@ impl App {
         self.store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
-                if !users::set_password(tx, user.id, &new, hash.as_deref()).await? {
+                if !users::set_password(tx, user.id, &new, Some(&hash)).await? {
                     return Ok(false);
                 }
                 let kept = Some(person.signed_in.session);
@@ -180,7 +180,7 @@ impl App {
         let id = link.id;
         let tries = self.store.write(origin.clone(), async move |tx| login_links::take_try(tx, id, TRIES).await).await?;
         let tries = tries.ok_or(Error::LinkExpired)?;
-        let hash = users::password(&mut *self.store.read().await?, user.id).await?;
+        let hash = users::password(&mut *self.store.read().await?, user.id).await?.ok_or(Error::LinkExpired)?;
         let compared = self.passwords.compare(caller.peer(), typed, hash.clone()).await;
         match compared {
             Ok(Match::No) if tries >= TRIES => {
@@ -193,7 +193,7 @@ impl App {
             }
         }
         compared?;
-        self.store.write(origin, async move |tx| move_to_new_address(tx, &link, hash).await).await
+        self.store.write(origin, async move |tx| move_to_new_address(tx, &link, &hash).await).await
     }
 
     /// Changes what a person is called.
@@ -238,18 +238,19 @@ impl App {
         Ok((link, user))
     }
 
-    async fn login_of(&self, user: UserId) -> Result<(User, Option<String>), Error> {
+    /// A user who can sign in by a password, with its hash.
+    async fn login_of(&self, user: UserId) -> Result<(User, String), Error> {
         let mut connection = self.store.read().await?;
         let found = users::by_id(&mut connection, user).await?.ok_or(Error::CredentialsInvalid)?;
-        Ok((found, users::password(&mut connection, user).await?))
+        Ok((found, users::password(&mut connection, user).await?.ok_or(Error::CredentialsInvalid)?))
     }
 }
 
 /// Gives a user the address of a link; none, and nothing done, if the password that was compared isn't the present one.
-async fn move_to_new_address(tx: &mut Tx, link: &LoginLink, compared: Option<String>) -> Result<Option<User>, Error> {
+async fn move_to_new_address(tx: &mut Tx, link: &LoginLink, compared: &str) -> Result<Option<User>, Error> {
     let to = link.to.as_ref().ok_or_else(|| Error::internal("a link that changes an address names none"))?;
     let mut user = users::by_id(tx.sql(), link.user).await?.filter(|user| user.active).ok_or(Error::LinkExpired)?;
-    if users::password(tx.sql(), user.id).await? != compared {
+    if users::password(tx.sql(), user.id).await?.as_deref() != Some(compared) {
         return Ok(None);
     }
     if !login_links::take(tx, link.id).await? {

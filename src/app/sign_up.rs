@@ -125,7 +125,7 @@ impl App {
         let (origin, peer) = (caller.anonymous_origin(), caller.peer());
         let tries = self.store.write(origin.clone(), async move |tx| sign_ups::take_try(tx, id, TRIES).await).await?;
         let tries = tries.ok_or(Error::LinkExpired)?;
-        let compared = self.passwords.compare(caller.peer(), password, Some(attempt.password.clone())).await;
+        let compared = self.passwords.compare(caller.peer(), password, attempt.password.clone()).await;
         match compared {
             // a spent link is nothing to try passwords at
             Ok(Match::No) if tries >= TRIES || attempt.state == State::Confirmed => {

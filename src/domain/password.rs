@@ -80,6 +80,12 @@ impl Password {
     }
 }
 
+/// What comparing a password with a PHC string costs: the string without salt and output, which names the algorithm and its parameters.
+#[must_use]
+pub fn cost(hash: &str) -> Option<&str> {
+    hash.rsplitn(3, '$').nth(2)
+}
+
 /// The words of a context in lower case, the longest first.
 fn words(context: &[&str]) -> Vec<String> {
     let whole = context.iter().copied().chain(PRODUCT);

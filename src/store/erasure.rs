@@ -13,7 +13,7 @@ use crate::domain::error::Error;
 use crate::domain::id::{AddressId, MailId, UserId};
 
 use super::Tx;
-use super::users::User;
+use super::users::{User, counting_costs};
 
 /// The addresses that are a person's: the one they hold, and those that they held before and nobody else holds now.
 pub async fn addresses_of(tx: &mut Tx, user: &User) -> Result<BTreeSet<AddressId>, Error> {
@@ -51,14 +51,17 @@ pub async fn erase(tx: &mut Tx, user: &User, addresses: &BTreeSet<AddressId>) ->
     sqlx::query!("delete from personal_values where subject in (select unhex(value) from json_each(?))", subjects)
         .execute(tx.sql())
         .await?;
-    let done = sqlx::query!(
-        "update users set email = '', display_name = '', password = null, active = 0, super_admin = 0, deleted = 1, version = ? where id = ?",
-        user.version,
-        user.id
-    )
-    .execute(tx.sql())
+    counting_costs(tx, user.id, async |tx| {
+        let done = sqlx::query!(
+            "update users set email = '', display_name = '', password = null, active = 0, super_admin = 0, deleted = 1, version = ? where id = ?",
+            user.version,
+            user.id
+        )
+        .execute(tx.sql())
+        .await?;
+        super::changed_one(done.rows_affected())
+    })
     .await?;
-    super::changed_one(done.rows_affected())?;
     // without a dot in its domain it is nobody's address, and the real one gets another id when it is mentioned again
     sqlx::query!(
         "update addresses set folded = lower(hex(id)) || '@erased' where id in (select unhex(value) from json_each(?))",

@@ -35,6 +35,7 @@ pub struct Tx {
     origin: Origin,
     tail: Tail,
     events: Vec<Event>,
+    costs: Vec<CostChange>,
     marked: BTreeSet<Concerned>,
     may_leave_without_admin: bool,
     left_without_admin: Vec<Slug>,
@@ -53,7 +54,17 @@ struct Afterwards {
 pub(super) struct Mark {
     tail: Tail,
     events: usize,
+    costs: usize,
     afterwards: Afterwards,
+}
+
+/// Of what cost the hash was and is that somebody signs in by: as [`crate::domain::password::cost`] tells it, none where nobody may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostChange {
+    /// Before.
+    pub from: Option<String>,
+    /// Now.
+    pub to: Option<String>,
 }
 
 /// What a group of jobs leaves behind.
@@ -61,6 +72,8 @@ pub(super) struct Mark {
 pub struct Committed {
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Of what cost hashes of logins were and are.
+    pub costs: Vec<CostChange>,
     /// A mail was put into the outbox.
     pub owes_mail: bool,
 }
@@ -81,6 +94,7 @@ impl Tx {
             origin: nobody,
             tail,
             events: Vec::new(),
+            costs: Vec::new(),
             marked: BTreeSet::new(),
             may_leave_without_admin: false,
             left_without_admin: Vec::new(),
@@ -114,6 +128,11 @@ impl Tx {
     /// Says that a mail was put into the outbox, so that delivery wakes after the commit.
     pub fn owe_mail(&mut self) {
         self.afterwards.owes_mail = true;
+    }
+
+    /// Says of what cost the hash of a login was and is, so that whoever has none can be let cost the same after the commit.
+    pub(super) fn note_cost(&mut self, change: CostChange) {
+        self.costs.extend((change.from != change.to).then_some(change));
     }
 
     /// Has what was deleted overwritten in the file and its log, after the commit and before this job is answered.
@@ -181,7 +200,7 @@ impl Tx {
         self.may_leave_without_admin = false;
         self.left_without_admin.clear();
         self.validates_only = false;
-        Mark { tail: self.tail, events: self.events.len(), afterwards: self.afterwards }
+        Mark { tail: self.tail, events: self.events.len(), costs: self.costs.len(), afterwards: self.afterwards }
     }
 
     /// Judges the last-admin rule on all that was recorded. The writer calls it when the job is done; a job does so itself before it reads
@@ -219,11 +238,16 @@ impl Tx {
     pub(super) fn undo_to(&mut self, mark: &Mark) {
         self.tail = mark.tail;
         self.events.truncate(mark.events);
+        self.costs.truncate(mark.costs);
         self.afterwards = mark.afterwards;
     }
 
     pub(super) fn take_committed(&mut self) -> Committed {
-        Committed { events: std::mem::take(&mut self.events), owes_mail: std::mem::take(&mut self.afterwards.owes_mail) }
+        Committed {
+            events: std::mem::take(&mut self.events),
+            costs: std::mem::take(&mut self.costs),
+            owes_mail: std::mem::take(&mut self.afterwards.owes_mail),
+        }
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), sqlx::Error> {

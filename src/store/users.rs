@@ -8,8 +8,9 @@ use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::{Personal, UserState};
 use crate::domain::id::{AddressId, UserId};
+use crate::domain::password::cost;
 
-use super::Tx;
+use super::{CostChange, Tx};
 
 /// A row of `users`, without the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +63,11 @@ pub async fn insert(tx: &mut Tx, user: &User, password: Option<&str>) -> Result<
     )
     .execute(tx.sql())
     .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() != 1 {
+        return Ok(false);
+    }
+    tx.note_cost(CostChange { from: None, to: password.and_then(cost).map(str::to_owned) });
+    Ok(true)
 }
 
 /// The user of an id.
@@ -227,30 +232,36 @@ pub async fn password(connection: &mut SqliteConnection, user: UserId) -> Result
 /// Sets another password hash. `compared` is the one that somebody proved to know the password of, if it took that: false if it isn't the
 /// present one any more.
 pub async fn set_password(tx: &mut Tx, user: UserId, password: &str, compared: Option<&str>) -> Result<bool, Error> {
-    let done = sqlx::query!(
-        "update users set password = ?1 where id = ?2 and deleted = 0 and (?3 is null or password = ?3)",
-        password,
-        user,
-        compared
-    )
-    .execute(tx.sql())
-    .await?;
-    Ok(done.rows_affected() == 1)
+    counting_costs(tx, user, async |tx| {
+        let done = sqlx::query!(
+            "update users set password = ?1 where id = ?2 and deleted = 0 and (?3 is null or password = ?3)",
+            password,
+            user,
+            compared
+        )
+        .execute(tx.sql())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    })
+    .await
 }
 
 /// Writes down what changed of a user. The address is changed by [`move_to`].
 pub async fn update(tx: &mut Tx, user: &User) -> Result<(), Error> {
-    let done = sqlx::query!(
-        "update users set display_name = ?, active = ?, super_admin = ?, version = ? where id = ?",
-        user.display_name,
-        user.active,
-        user.super_admin,
-        user.version,
-        user.id
-    )
-    .execute(tx.sql())
-    .await?;
-    super::changed_one(done.rows_affected())
+    counting_costs(tx, user.id, async |tx| {
+        let done = sqlx::query!(
+            "update users set display_name = ?, active = ?, super_admin = ?, version = ? where id = ?",
+            user.display_name,
+            user.active,
+            user.super_admin,
+            user.version,
+            user.id
+        )
+        .execute(tx.sql())
+        .await?;
+        super::changed_one(done.rows_affected())
+    })
+    .await
 }
 
 /// Gives a user another address and keeps in mind which one they held; false if the new one has a login.
@@ -271,4 +282,36 @@ pub async fn move_to(tx: &mut Tx, user: &User, former: AddressId) -> Result<bool
         .execute(tx.sql())
         .await?;
     Ok(true)
+}
+
+/// How many active logins have a hash of each cost.
+pub async fn costs(connection: &mut SqliteConnection) -> Result<BTreeMap<String, u64>, Error> {
+    // up to the fourth $, behind which salt and output stand; version 19 is the only one that was ever written
+    let rows = sqlx::query!(
+        r#"select substr(password, 1, instr(substr(password, 16), '$') + 14) as "cost!: String", count(*) as "logins!: i64"
+             from users where deleted = 0 and active = 1 and password is not null group by 1 /* reads all: start-up */"#
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.cost, row.logins.try_into().unwrap_or(0))).collect())
+}
+
+/// Changes a user, and notes of what cost the hash was and is that somebody signs in by, if anybody may.
+pub(super) async fn counting_costs<T>(
+    tx: &mut Tx,
+    user: UserId,
+    change: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let from = cost_of(tx.sql(), user).await?;
+    let changed = change(tx).await?;
+    let to = cost_of(tx.sql(), user).await?;
+    tx.note_cost(CostChange { from, to });
+    Ok(changed)
+}
+
+async fn cost_of(connection: &mut SqliteConnection, user: UserId) -> Result<Option<String>, Error> {
+    let row = sqlx::query!("select password from users where id = ? and deleted = 0 and active = 1", user)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.and_then(|row| row.password).as_deref().and_then(cost).map(str::to_owned))
 }

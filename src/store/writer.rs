@@ -240,7 +240,8 @@ impl Writing {
             let missed = events::after(&mut connection, self.published.seq, 1000).await?;
             let Some(last) = missed.last() else { break };
             self.published.seq = last.seq;
-            (self.on_commit)(&Committed { events: missed, owes_mail: true });
+            // which hashes became of other costs isn't said of these: the next start counts them anew
+            (self.on_commit)(&Committed { events: missed, owes_mail: true, ..Committed::default() });
         }
         self.published = tail;
         Ok(Tx::new(connection, self.clock.clone(), tail))
