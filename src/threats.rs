@@ -20,7 +20,7 @@
 //!
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
-//! | which addresses have a login, which accounts, people and invitations there are | one answer and one amount of work for all of them ([`crate::app::sign_up`], [`crate::app::admission`]) | `suite refusals`, `suite costs` |
+//! | which addresses have a login, which accounts, people and invitations there are | one answer for all of them, by the same hashes, statements and rows ([`crate::app::sign_up`], [`crate::app::admission`]); a login whose hash still has a former cost isn't alone with it | `suite refusals`, `outsiders` |
 //! | guessing passwords, one address or many | tries are paid for before hashing, by address, peer and person; nobody is locked out (`app::limits`) | `suite limits::signing_in` |
 //! | guessing tokens | 256 random bits, or a MAC of 256 bits over a nonce of 128; compared in constant time; checked by form first | `lib token`, `suite callers` |
 //! | using up the host by hashing | a bounded number of hashes at once, and peers take turns | `lib turns` |
@@ -99,8 +99,9 @@
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
 //! - **Four peers together**, or many networks, can hold all connections, and then others wait, operators on their socket apart. Memory stays
 //!   bounded. A peer that asks as fast as it can takes its part of the processor.
-//! - **How long a comparison takes after the cost of passwords was changed**: a login that wasn't signed in to since is compared at the old cost,
-//!   and an address without one at the new.
+//! - **The last of what time tells of an address**: a look-up finds its row or doesn't, an address is mentioned for the first time or again, a
+//!   mail that waits makes way or none does; and what mail goes is decided right after the answer. While logins have hashes of several costs,
+//!   whoever measures an address before and after its login ends, or the link key is rotated, may see its time change once.
 //! - **Addresses that look like another domain's** are invited without a warning.
 //! - **A flood of packets** that fills the network before the service.
 //! - **A shared peer.** Who shares an address with a person can use up that person's tries there for an hour; the link from a mail remains.

@@ -32,7 +32,7 @@
 //!   same takes the place of one that waits so; sign-ups each keep theirs, since each has its own link (`store::mails`).
 //! - **Sign-ups of one address share its places by peer** ([`places`]): a newcomer where all are taken gets the newest place of the peer
 //!   that has most, if that peer still has as many as the newcomer's then, and otherwise none, with the same answer and a mail that brings
-//!   the links there are. So the oldest sign-up of each peer stays: nobody's link is ended by others who sign up with their address, and
+//!   the links there are; that sign-up is kept as one that has ended, so that it costs and counts like any other. So the oldest sign-up of each peer stays: nobody's link is ended by others who sign up with their address, and
 //!   one peer can't take all places.
 //! - **Too many sign-ups in total are refused**, not the oldest ended: those are other people's.
 

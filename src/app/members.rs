@@ -12,7 +12,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::EmailPrefix;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, MemberState};
-use crate::domain::id::{AccountId, UserId};
+use crate::domain::id::{AccountId, AddressId, UserId};
 use crate::domain::permission::PermissionSet;
 use crate::domain::policy::{self, Effect, Standing};
 use crate::domain::privilege::Privilege;
@@ -183,7 +183,8 @@ impl App {
     pub async fn member(&self, reader: &Admitted, user: &UserRef) -> Result<Member, Error> {
         let account = reader.account()?;
         let not_found = || Error::MemberNotFound(user.to_string());
-        let id = self.resolve(user).ok_or_else(not_found)?;
+        // nobody is looked for too, so that somebody who is a user elsewhere takes as long as who is none
+        let id = self.resolve(user).unwrap_or(UserId::from_bytes([0; 16]));
         let mut connection = self.store.read().await?;
         let membership = members::find(&mut connection, account, id).await?.ok_or_else(not_found)?;
         members::with_person(&mut connection, membership).await?.ok_or_else(not_found)
@@ -240,20 +241,16 @@ fn gained_in_any_edition(from: Standing, to: Standing) -> PermissionSet {
         .fold(PermissionSet::EMPTY, PermissionSet::union)
 }
 
-/// The member who is meant, at this point of the write.
+/// The member who is meant, at this point of the write. Nobody is looked for too, so that an address with a login takes as long as one without.
 async fn find(tx: &mut Tx, account: AccountId, user: &UserRef) -> Result<Membership, Error> {
     let id = match user {
-        UserRef::Id(id) => Some(*id),
-        UserRef::Email(email) => match addresses::find(tx.sql(), email).await? {
-            Some(address) => users::by_address(tx.sql(), address).await?.map(|user| user.id),
-            None => None,
-        },
+        UserRef::Id(id) => *id,
+        UserRef::Email(email) => {
+            let address = addresses::find(tx.sql(), email).await?.unwrap_or(AddressId::from_bytes([0; 16]));
+            users::by_address(tx.sql(), address).await?.map_or(UserId::from_bytes([0; 16]), |user| user.id)
+        }
     };
-    let membership = match id {
-        Some(id) => members::find(tx.sql(), account, id).await?,
-        None => None,
-    };
-    membership.ok_or_else(|| Error::MemberNotFound(user.to_string()))
+    members::find(tx.sql(), account, id).await?.ok_or_else(|| Error::MemberNotFound(user.to_string()))
 }
 
 pub(super) async fn changed(tx: &mut Tx, outcome: Outcome) -> Result<Changed, Error> {

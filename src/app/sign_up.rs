@@ -51,15 +51,9 @@ impl App {
                     check_waiting(tx.sql(), now, &limits, &peer).await?;
                 }
                 let address = addresses::mention(tx, &email).await?;
-                match place_of(tx, &limits, address, &peer).await? {
-                    Place::None if limited => {
-                        // the links of those who wait, and the same answer
-                        owe(tx, Kind::ConfirmationAgain, About::Address, address, &email, pace).await?;
-                        return Ok(now.plus(lifetime));
-                    }
-                    Place::Of(ended) if limited => sign_ups::end(tx, ended).await?,
-                    Place::Free | Place::Of(_) | Place::None => {}
-                }
+                let room = if limited { place_of(tx, &limits, address, &peer).await? } else { Place::Free };
+                let ended = if let Place::Of(ended) = room { ended } else { SignUpId::from_bytes([0; 16]) };
+                sign_ups::end(tx, ended).await?;
                 let invited = invitations::any_open(tx.sql(), address, now).await?;
                 let attempt = SignUp {
                     id: SignUpId::new(now, tx.random()?),
@@ -69,14 +63,20 @@ impl App {
                     password: hash,
                     nonce: tx.random()?,
                     invited,
-                    state: State::Open,
+                    // where there is no place it has ended already, so that the same is written, and counted, as where there is one
+                    state: if room == Place::None { State::Ended } else { State::Open },
                     tries: 0,
                     user: None,
                     created: now,
                     expires: now.plus(lifetime),
                 };
                 sign_ups::insert(tx, &attempt, limited.then_some(&peer[..])).await?;
-                owe(tx, Kind::SignUp, About::SignUp(attempt.id), address, &email, pace).await?;
+                let (kind, about) = match room {
+                    Place::Free | Place::Of(_) => (Kind::SignUp, About::SignUp(attempt.id)),
+                    // the links of those who wait
+                    Place::None => (Kind::ConfirmationAgain, About::Address),
+                };
+                owe(tx, kind, about, address, &email, pace).await?;
                 Ok(attempt.expires)
             })
             .await

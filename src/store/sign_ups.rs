@@ -89,10 +89,10 @@ macro_rules! sign_up {
 
 /// Adds a sign-up by a peer, if limits count it.
 pub async fn insert(tx: &mut Tx, sign_up: &SignUp, peer: Option<&[u8]>) -> Result<(), Error> {
-    let nonce = &sign_up.nonce[..];
+    let (nonce, state) = (&sign_up.nonce[..], sign_up.state as i64);
     sqlx::query!(
-        "insert into sign_ups (id, address, email, display_name, password, nonce, invited, created, expires, peer)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into sign_ups (id, address, email, display_name, password, nonce, invited, state, created, expires, peer)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         sign_up.id,
         sign_up.address,
         sign_up.email,
@@ -100,6 +100,7 @@ pub async fn insert(tx: &mut Tx, sign_up: &SignUp, peer: Option<&[u8]>) -> Resul
         sign_up.password,
         nonce,
         sign_up.invited,
+        state,
         sign_up.created,
         sign_up.expires,
         peer

@@ -16,7 +16,7 @@ use futures_util::future::LocalBoxFuture;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, Span, error, info, trace, trace_span, warn};
 
 use crate::domain::clock::Clock;
 use crate::domain::error::{Error, chain};
@@ -95,8 +95,10 @@ impl Writer {
         F: AsyncFnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        // the job's statements belong to the call that wants it
+        let (call, write) = (Span::current(), trace_span!("write"));
         let job: Job = Box::new(move |tx| {
-            Box::pin(async move {
+            let work = async move {
                 let (result, keep) = match tx {
                     Some(tx) => {
                         let result = match job(tx).await {
@@ -117,14 +119,17 @@ impl Writer {
                     let _ = answer.send(group.and(result));
                 });
                 Verdict { ending, answer }
-            })
+            };
+            Box::pin(work.instrument(write).instrument(call))
         });
         self.jobs.try_send(Queued { origin, job }).map_err(|full| match full {
             mpsc::error::TrySendError::Full(_) => Error::Busy { retry_after: RETRY_AFTER },
             // this is a way to it, so it can't have been told to end
             mpsc::error::TrySendError::Closed(_) => Error::Storage("the writer's thread is gone".into()),
         })?;
-        answered.await.unwrap_or_else(|_| Err(Error::internal("the job panicked")))
+        let result = answered.await.unwrap_or_else(|_| Err(Error::internal("the job panicked")));
+        trace!(kept = result.is_ok(), "a write ended");
+        result
     }
 
     /// Follows whether the last group could be written.

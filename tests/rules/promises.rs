@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The binaries whose tests are told apart by a name; `lib` is the tests beside the code.
-const BINARIES: [&str; 7] = ["faults", "fuzz", "lib", "mail", "rules", "server", "suite"];
+const BINARIES: [&str; 8] = ["faults", "fuzz", "lib", "mail", "outsiders", "rules", "server", "suite"];
 
 #[test]
 fn every_test_that_the_threat_model_and_the_readme_name_is_there() {
