@@ -5,6 +5,7 @@
 //! and never wait for a write. The maps share what didn't change, so the next view costs what changed.
 
 mod api_tokens;
+mod domains;
 mod load;
 mod sessions;
 mod used;
@@ -25,6 +26,7 @@ use crate::domain::policy::{self, Person, Place, Standing};
 use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
 pub use api_tokens::ApiToken;
+use domains::Domains;
 pub use sessions::Session;
 use used::Used;
 
@@ -88,6 +90,7 @@ pub struct View {
     tokens: OrdMap<TokenDigest, ServiceId>,
     certificates: OrdMap<Arc<str>, ServiceId>,
     api_tokens: OrdMap<TokenDigest, ApiToken>,
+    domains: Domains,
 }
 
 impl View {
@@ -217,10 +220,18 @@ impl View {
                 self.accounts.insert(state.account, Account { name, closed: state.closed });
             }
             Change::MemberJoined(member) | Change::MemberPrivilegeChanged(member) | Change::MemberRolesAssigned(member) => {
-                self.members.insert((member.account, member.user), member.standing);
+                if self.members.insert((member.account, member.user), member.standing).is_none()
+                    && let Some(user) = self.users.get(&member.user)
+                {
+                    self.domains.joined(member.account, &user.folded);
+                }
             }
             Change::MemberRemoved(MemberState { account, user, .. }) | Change::MemberLeft(MemberState { account, user, .. }) => {
-                self.members.remove(&(*account, *user));
+                if self.members.remove(&(*account, *user)).is_some()
+                    && let Some(user) = self.users.get(user)
+                {
+                    self.domains.left(*account, &user.folded);
+                }
             }
             Change::UserCreated(state)
             | Change::SuperAdminGranted(state)
@@ -254,12 +265,12 @@ impl View {
             Change::ApiTokenEnded(state) => {
                 self.api_tokens.remove(&state.token);
             }
-            Change::InvitationCreated(_)
-            | Change::InvitationRenewed(_)
+            Change::InvitationCreated(state) => self.apply_invited(state),
+            Change::InvitationWithdrawn(state) | Change::InvitationAccepted(state) | Change::InvitationIgnored(state) => {
+                self.apply_answered(state);
+            }
+            Change::InvitationRenewed(_)
             | Change::InvitationResent(_)
-            | Change::InvitationWithdrawn(_)
-            | Change::InvitationAccepted(_)
-            | Change::InvitationIgnored(_)
             | Change::InvitationUpdated(_)
             | Change::InvitationLinkReturned(_)
             | Change::AccountLeftWithoutAdmin(_)
@@ -280,6 +291,7 @@ impl View {
         {
             let before = Arc::clone(&before.folded);
             self.addresses.remove(&before);
+            self.move_domain(state.user, &before, &folded);
         }
         if !folded.is_empty() {
             self.addresses.insert(Arc::clone(&folded), state.user);
@@ -322,6 +334,7 @@ impl View {
             && self.tokens == other.tokens
             && self.certificates == other.certificates
             && self.api_tokens == other.api_tokens
+            && self.domains == other.domains
             && sessions(self) == sessions(other)
             && self.sessions_of == other.sessions_of
     }

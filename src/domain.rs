@@ -15,6 +15,7 @@ pub mod invitation;
 pub mod language;
 pub mod limit;
 pub mod login;
+pub mod look_alike;
 pub mod name;
 pub mod password;
 pub mod peer;

@@ -56,6 +56,9 @@
 //!   table of all of them, with defaults and reasons, stands in `app::limits`.
 //! - **No peer takes all.** Connections, calls and bytes under way have a share for each peer and a bound for all, and so has memory
 //!   ([`server`]); operators' way in is apart.
+//! - **What an outsider may not know costs the same**: where there is nothing to be looked for, nobody is looked for; what has no place is
+//!   written as ended. `tests/outsiders` counts hashes, statements, rows and bytes of every such call.
+//! - **Whoever invites is warned of look-alikes**, at each read by the domains that the account's people have then, which the directory counts.
 //! - **History keeps its shape.** The event layout is versioned and settled ([`domain::event`]); personal values stand beside it and can be
 //!   erased. It proves itself but for its end and for having been written anew as a whole, which takes a head that was kept elsewhere
 //!   ([`domain::head`]); the rows of the present are held against the last events about them (`store::events`).

@@ -58,6 +58,7 @@
 //! | taking the last Admin away, at once from two sides | judged inside the write, on the whole of it | `suite members::guards`, `suite races` |
 //! | looking into other accounts | what they may not see is answered like what isn't there | `suite refusals`, `suite shown` |
 //! | mail in the site's name to many | invitations by grantor, account and recipient are limited | `suite limits::inviting` |
+//! | being invited by an address that only looks like a colleague's | whoever manages is told of a domain in mixed scripts, or like another one in the account ([`crate::domain::look_alike`]); it is their choice. **Not told**: look-alikes in front of the `@`, and of domains that nobody in the account has | `suite invitations::look_alikes` |
 //!
 //! **Whoever finds a token**: a service's, a person's, a stolen session.
 //!
@@ -102,7 +103,6 @@
 //! - **The last of what time tells of an address**: a look-up finds its row or doesn't, an address is mentioned for the first time or again, a
 //!   mail that waits makes way or none does; and what mail goes is decided right after the answer. While logins have hashes of several costs,
 //!   whoever measures an address before and after its login ends, or the link key is rotated, may see its time change once.
-//! - **Addresses that look like another domain's** are invited without a warning.
 //! - **A flood of packets** that fills the network before the service.
 //! - **A shared peer.** Who shares an address with a person can use up that person's tries there for an hour; the link from a mail remains.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.

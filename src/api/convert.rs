@@ -19,6 +19,7 @@ use crate::domain::edition::Edition;
 use crate::domain::event::Grantor;
 use crate::domain::id::{AccountId, SessionId};
 use crate::domain::invitation::{Held, State};
+use crate::domain::look_alike::Suspicion;
 use crate::domain::permission::{Permission, PermissionSet};
 use crate::domain::policy::{Effect, Grant, Reason, Standing};
 use crate::domain::privilege::Privilege;
@@ -246,8 +247,9 @@ pub(super) fn returned(app: &App, returned: Option<Returned>) -> (Option<proto::
 }
 
 /// An invitation. Delivery replies are for those who may manage users.
-pub(super) fn invitation(app: &App, shown: &Shown, with_replies: bool) -> proto::Invitation {
+pub(super) fn invitation(app: &App, shown: &Shown, for_managers: bool) -> proto::Invitation {
     let it = &shown.invitation;
+    let suspicion = if for_managers { shown.suspicion.clone() } else { Suspicion::default() };
     proto::Invitation {
         id: it.id.to_string(),
         account: it.account_name.clone(),
@@ -261,10 +263,18 @@ pub(super) fn invitation(app: &App, shown: &Shown, with_replies: bool) -> proto:
         sent_time: it.delivery.as_ref().and_then(|delivery| delivery.sent).map(time),
         send_count: i32::try_from(it.send_count).unwrap_or(i32::MAX),
         first_opened_time: it.first_opened.map(time),
-        delivery: it.delivery.as_ref().map(|each| delivery(each, with_replies)),
+        delivery: it.delivery.as_ref().map(|each| delivery(each, for_managers)),
         held_reason: held(shown.held).into(),
         etag: app.etag(it.version),
+        warnings: warnings(&suspicion),
+        looks_like: suspicion.looks_like.as_deref().unwrap_or_default().to_owned(),
     }
+}
+
+fn warnings(suspicion: &Suspicion) -> Vec<i32> {
+    let mixed = suspicion.mixes_scripts.then_some(proto::AddressWarning::MixedScript);
+    let alike = suspicion.looks_like.is_some().then_some(proto::AddressWarning::LooksLike);
+    mixed.into_iter().chain(alike).map(Into::into).collect()
 }
 
 fn granted_by(grantor: Grantor) -> String {
@@ -286,7 +296,7 @@ fn delivery(delivery: &Delivery, with_replies: bool) -> proto::Delivery {
 
 /// An invitation, as the invited person sees it.
 pub(super) fn preview(app: &App, preview: Preview) -> proto::InvitationPreview {
-    let Shown { invitation: it, state, held: reason } = preview.shown;
+    let Shown { invitation: it, state, held: reason, .. } = preview.shown;
     proto::InvitationPreview {
         id: it.id.to_string(),
         etag: app.etag(it.version),

@@ -16,6 +16,7 @@ use crate::domain::error::Error;
 use crate::domain::event::{Change, Grantor, InvitationState};
 use crate::domain::id::{AccountId, AddressId, InvitationId, MailId, UserId};
 use crate::domain::invitation::{Held, State, Stored, held};
+use crate::domain::look_alike::Suspicion;
 use crate::domain::name::Slug;
 use crate::domain::permission::Permission;
 use crate::domain::policy::Standing;
@@ -39,6 +40,8 @@ pub struct Shown {
     pub state: State,
     /// Why it can't be accepted now, if it is unanswered.
     pub held: Option<Held>,
+    /// What to look at before its address is trusted, while it is unanswered.
+    pub suspicion: Suspicion,
 }
 
 /// An invitation whose link is new.
@@ -284,7 +287,7 @@ impl App {
         found.map(|invitation| self.show(invitation)).ok_or_else(|| Error::InvitationNotFound(id.to_string()))
     }
 
-    /// An invitation as it stands now: expiry by the clock, and whether it is held by what the directory says.
+    /// An invitation as it stands now: expiry by the clock, and by what the directory says whether it is held and what its address looks like.
     pub(super) fn show(&self, invitation: Invitation) -> Shown {
         self.show_in(self.edition, invitation)
     }
@@ -305,8 +308,11 @@ impl App {
             invitation.grantor.user.map(manages),
             invitation.grantor.service.map(entitled),
         );
-        let held = reason.filter(|_| invitation.state == Stored::Pending);
-        Shown { invitation, state, held }
+        let unanswered = invitation.state == Stored::Pending;
+        let held = reason.filter(|_| unanswered);
+        let email = Email::parse(&invitation.email).ok().filter(|_| unanswered);
+        let suspicion = email.map(|email| view.suspicion(invitation.account, &email)).unwrap_or_default();
+        Shown { invitation, state, held, suspicion }
     }
 
     /// Why an invitation is held, judged inside the write that would give it effect.

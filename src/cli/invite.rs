@@ -9,10 +9,10 @@ use clap::Subcommand;
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::link::{HandOver, handed_over};
-use super::screen::Column;
+use super::screen::{self, Column};
 use super::words::{DeliveryState, InvitationState, Privilege, Role, Whether, request_id, time, word, words};
 use super::{Failure, Paging, Rehearsal, Seen};
-use crate::proto::{self, Invitation};
+use crate::proto::{self, AddressWarning, Invitation};
 
 const SENDING: &str = "\
 Examples:
@@ -147,11 +147,28 @@ const MORE: &[Column<Invitation>] = &[
 
 const ALL: &[&[Column<Invitation>]] = &[COLUMNS, MORE];
 
+/// Where it stands, why it is held, and what to look at before its address is trusted.
 fn state(invitation: &Invitation) -> String {
-    let state = word::<proto::InvitationState>(invitation.state);
+    let mut state = vec![word::<proto::InvitationState>(invitation.state)];
     match word::<proto::HeldReason>(invitation.held_reason) {
-        held if held.is_empty() => state,
-        held => format!("{state}, held: {held}"),
+        held if held.is_empty() => {}
+        held => state.push(format!("held: {held}")),
+    }
+    for warning in &invitation.warnings {
+        let alike = if *warning == i32::from(AddressWarning::LooksLike) { &*invitation.looks_like } else { "" };
+        state.push(format!("{} {alike}", word::<AddressWarning>(*warning)).trim_end().to_owned());
+    }
+    state.join(", ")
+}
+
+/// Says beside the output what to look at before the address is trusted that was invited just now.
+fn warn(invitation: Option<&Invitation>) {
+    let Some(Invitation { email, looks_like, warnings, .. }) = invitation else { return };
+    if warnings.contains(&AddressWarning::MixedScript.into()) {
+        screen::note(&format!("warning: the domain of {email} mixes letters of several scripts"));
+    }
+    if warnings.contains(&AddressWarning::LooksLike.into()) {
+        screen::note(&format!("warning: the domain of {email} isn't {looks_like}, it only looks like it"));
     }
 }
 
@@ -194,6 +211,7 @@ impl Verb {
                     return_link: hand_over.return_link,
                 };
                 let answer = console.call(request).await?;
+                warn(answer.invitation.as_ref());
                 if handed_over(console, &answer)? {
                     return Ok(());
                 }
@@ -217,6 +235,7 @@ impl Verb {
                     return_link: hand_over.return_link,
                 };
                 let answer = console.call(request).await?;
+                warn(answer.invitation.as_ref());
                 if handed_over(console, &answer)? {
                     return Ok(());
                 }

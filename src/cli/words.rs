@@ -135,6 +135,7 @@ macro_rules! spelt {
 
 spelt! {
     AccessReason "ACCESS_REASON_",
+    AddressWarning "ADDRESS_WARNING_",
     DeliveryState "DELIVERY_STATE_",
     Edition "EDITION_",
     EventKind "EVENT_KIND_",

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::{ServiceState, SessionState};
-use crate::domain::id::{AccountId, ApiTokenId, ServiceId, SessionId, UserId};
+use crate::domain::id::{AccountId, ApiTokenId, InvitationId, ServiceId, SessionId, UserId};
 use crate::domain::policy::Standing;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::RoleSet;
@@ -15,7 +15,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
 use crate::store::server::Recorded;
 
-use super::{Account, ApiToken, Directory, User, View};
+use super::{Account, ApiToken, Directory, Domains, User, View};
 
 /// Characters of one member in an account's aggregated row: the id in hexadecimal, the privilege, the roles.
 const MEMBER: usize = 32 + 1 + 2;
@@ -43,12 +43,14 @@ impl Directory {
             tokens: OrdMap::new(),
             certificates: OrdMap::new(),
             api_tokens: OrdMap::new(),
+            domains: Domains::default(),
         };
         view.load_accounts(connection).await?;
         view.load_users(connection).await?;
         view.load_sessions(connection).await?;
         view.load_services(connection).await?;
         view.load_api_tokens(connection).await?;
+        view.load_domains(connection).await?;
         Ok(Self { present: ArcSwap::from_pointee(view) })
     }
 }
@@ -149,6 +151,19 @@ impl View {
             let token = ApiToken::new((row.id, row.user, row.account), cap, row.expires, row.last_used);
             self.api_tokens.insert(row.token, token);
         }
+        Ok(())
+    }
+
+    /// Once members and users are there.
+    async fn load_domains(&mut self, connection: &mut SqliteConnection) -> Result<(), Error> {
+        let rows = sqlx::query!(
+            r#"select id as "id: InvitationId", account as "account: AccountId", folded from invitations where state = 1 /* reads all: start-up */"#
+        )
+        .fetch_all(connection)
+        .await?;
+        let members = self.members.keys().filter_map(|(account, user)| Some((*account, &*self.users.get(user)?.folded)));
+        let invitations = rows.iter().filter_map(|row| Some((row.id, row.account, row.folded.as_deref()?)));
+        self.domains = Domains::of(members, invitations);
         Ok(())
     }
 }

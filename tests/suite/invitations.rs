@@ -3,6 +3,7 @@
 mod answering;
 mod held;
 mod inviting;
+mod look_alikes;
 mod machine;
 mod sending;
 mod updating;

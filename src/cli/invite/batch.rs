@@ -7,7 +7,7 @@ use crate::cli::failure::Progress;
 use crate::cli::input::{self, Entry};
 use crate::cli::link::HandOver;
 use crate::cli::screen::{self, Column, Table};
-use crate::cli::words::{request_id, time, word};
+use crate::cli::words::{request_id, time};
 use crate::cli::{Failure, Rehearsal, refusal};
 use crate::proto::invite_result::Outcome;
 use crate::proto::{self, Invitation, InviteResult};
@@ -38,7 +38,7 @@ const INVITATION: Column<Sent> = ("INVITATION", |sent| sent.invitation().map(|ma
 const EXPIRES: Column<Sent> = ("EXPIRES", |sent| time(sent.invitation().and_then(|made| made.expire_time.as_ref())));
 const LINK: Column<Sent> = ("LINK", |sent| sent.result.link.as_ref().map(|link| link.url.clone()).unwrap_or_default());
 const RESULT: Column<Sent> = ("RESULT", |sent| match &sent.result.outcome {
-    Some(Outcome::Invitation(invitation)) => word::<proto::InvitationState>(invitation.state),
+    Some(Outcome::Invitation(invitation)) => super::state(invitation),
     Some(Outcome::Error(error)) => refusal::line(error),
     None => String::new(),
 });
