@@ -1,5 +1,7 @@
 //! Invitations to addresses of domains that only look like one of the account's.
 
+use std::time::Duration;
+
 use user_management::proto::AddressWarning::{self, LooksLike, MixedScript};
 use user_management::proto::invite_result::Outcome;
 use user_management::proto::{self, Invitation, Privilege};
@@ -108,8 +110,10 @@ async fn another_accounts_domains_are_told_to_nobody() {
 
 #[tokio::test]
 async fn invitations_are_held_against_each_other_where_no_member_vouches_for_a_domain() {
-    let (_site, _, mut manager) = with_ann().await;
+    let (site, _, mut manager) = with_ann().await;
     assert_eq!(inviting(&mut manager, "bob@rnail.example").await.1, "");
+    // what is made later is listed as newer
+    site.clock.advance(Duration::from_millis(1));
     assert_eq!(inviting(&mut manager, "cy@mail.example").await.1, "rnail.example");
     let listed = manager.invited().await;
     let alike: Vec<_> = listed.iter().map(|each| (each.email.as_str(), each.looks_like.as_str())).collect();
