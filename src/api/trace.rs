@@ -95,11 +95,15 @@ fn random() -> [u8; 10] {
 }
 
 /// Gives refusals of the protocol itself, such as an unknown method, the reason that every error carries.
+///
+/// A request that can't be read is `INTERNAL` to the library, as it is to clients that can't read an answer; here it is the caller's own doing,
+/// and no fault that an operator should look at. Faults of the service have brought their details along.
 fn explained(response: Response<Body>, trace: TraceId) -> Response<Body> {
     if !response.headers().contains_key(Status::GRPC_STATUS) || response.headers().contains_key(Status::GRPC_STATUS_DETAILS) {
         return response;
     }
     match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() == Code::Internal => refusal(Code::InvalidArgument, status.message(), trace),
         Some(status) if status.code() != Code::Ok => refusal(status.code(), status.message(), trace),
         _ => response,
     }

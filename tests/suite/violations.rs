@@ -1,5 +1,7 @@
 //! Malformed requests: everything that is wrong is said at once, and before anything is looked up.
 
+use http::uri::PathAndQuery;
+use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 use user_management::proto::{self, Privilege};
 
@@ -113,4 +115,17 @@ async fn lists_are_bounded_so_that_a_request_can_not_be_made_of_repetitions() {
     operator.invite("ann@acme.test", Privilege::Normal, &sixteen).await.expect("repetitions are one");
     let refused = operator.invite("bob@acme.test", Privilege::Normal, &[proto::Role::Data; 17]).await.expect_err("refused");
     assert_eq!(violations(&refused), ["roles"]);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_its_callers_mistake_and_no_fault_of_the_server() {
+    let site = Site::start().await;
+    let mut client = tonic::client::Grpc::new(site.tcp_channel().await);
+    client.ready().await.expect("connected");
+    let path = PathAndQuery::from_static("/circonus.usermanagement.v1.UserManagement/GetAccount");
+    // a number where the name of an account is a text
+    let request = Request::new(proto::ExportEventsRequest { from_seq: 7, page_size: 0 });
+    let codec = tonic_prost::ProstCodec::<_, proto::GetAccountResponse>::default();
+    let refused = client.unary(request, path, codec).await.expect_err("refused");
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "PROTOCOL"));
 }
