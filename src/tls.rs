@@ -19,6 +19,7 @@ use crate::config::TlsFiles;
 use crate::domain::clock::{Clock, Timestamp};
 
 mod client;
+mod der;
 mod files;
 
 pub use client::{CertificateNames, ClientCertificate};
