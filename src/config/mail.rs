@@ -1,5 +1,7 @@
 //! How mail leaves: one transport, with its settings.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -209,11 +211,21 @@ fn take_credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
     }
 }
 
+/// No password is longer, and whatever else the file may be is read no further.
+const LONGEST_PASSWORD: u64 = 4096;
+
 /// Reads the file without the line's end that editors leave.
 fn read_password(settings: &mut Settings, file: &Path) -> Option<SecretString> {
-    let what = match std::fs::read_to_string(file).map(SecretString::from) {
-        Ok(text) => match text.expose_secret().trim_end_matches(['\r', '\n']) {
+    let mut text = String::new();
+    let read = File::open(file).and_then(|file| file.take(LONGEST_PASSWORD + 1).read_to_string(&mut text));
+    let text = SecretString::from(text);
+    let what = match read {
+        Ok(length) if length as u64 > LONGEST_PASSWORD => format!("must be a file of at most {LONGEST_PASSWORD} bytes"),
+        Ok(_) => match text.expose_secret().trim_end_matches(['\r', '\n']) {
             "" => "is an empty file".to_owned(),
+            password if password.contains(char::is_control) => {
+                "must be a file of one line, without control characters".to_owned()
+            }
             password => return Some(SecretString::from(password)),
         },
         Err(error) => format!("{} can't be read: {error}", file.display()),

@@ -1,7 +1,7 @@
 //! Keys with their values and origins, taken one by one; what can't be taken, and what nobody took, is a violation.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -63,24 +63,25 @@ impl Settings {
 
     /// Ends the taking: the value with its description as TOML, or all violations.
     pub(super) fn finish<T>(mut self, value: T) -> Result<(T, String), ConfigError> {
+        let one_line = |text: String| text.replace(char::is_control, "\u{fffd}");
         for (key, entry) in &self.given {
             let table = self.effective.keys().any(|known| known.starts_with(&format!("{key}.")));
             let what = if table { "must be a table" } else { "unknown key" };
             self.violations.insert(format!("{key} ({}): {what}", entry.origin));
         }
         if !self.violations.is_empty() {
-            return Err(ConfigError(self.violations.into_iter().collect()));
+            return Err(ConfigError(self.violations.into_iter().map(one_line).collect()));
         }
         let line = |(key, (value, origin)): (&&str, &(String, String))| match value.as_str() {
             "" => format!("# {key} is not set\n"),
-            value => format!("{key} = {value}  # {origin}\n"),
+            value => format!("{key} = {value}  # {}\n", one_line(origin.clone())),
         };
         Ok((value, self.effective.iter().map(line).collect()))
     }
 
     /// A key's default, told as such.
     pub(super) fn default_of<T: Display>(&mut self, key: &'static str, value: T) -> T {
-        self.effective.insert(key, (toml::Value::String(value.to_string()).to_string(), "default".to_owned()));
+        self.effective.insert(key, (quoted(&value.to_string()), "default".to_owned()));
         value
     }
 
@@ -88,8 +89,8 @@ impl Settings {
         let entry = self.given.remove(key);
         let shown = match &entry {
             None => (String::new(), String::new()),
+            Some(Entry { raw: Raw::Text(text) | Raw::Toml(toml::Value::String(text)), origin }) => (quoted(text), origin.clone()),
             Some(Entry { raw: Raw::Toml(value), origin }) => (value.to_string(), origin.clone()),
-            Some(Entry { raw: Raw::Text(text), origin }) => (toml::Value::String(text.clone()).to_string(), origin.clone()),
         };
         self.effective.insert(key, shown);
         let Entry { raw, origin } = entry?;
@@ -175,10 +176,10 @@ impl Settings {
             Some(Raw::Text(text)) if text == "true" || text == "false" => Some(text == "true"),
             Some(_) => self.refused(key, "must be true or false"),
         };
-        flag.unwrap_or_else(|| {
-            self.effective.insert(key, ("false".to_owned(), "default".to_owned()));
-            false
-        })
+        // the environment says it in a text, which no flag is in a file
+        let origin = self.origins.get(key).map_or("default", String::as_str).to_owned();
+        self.effective.insert(key, (flag.unwrap_or(false).to_string(), origin));
+        flag.unwrap_or(false)
     }
 
     /// A whole number within limits, or the default.
@@ -231,10 +232,23 @@ impl Settings {
             Err(error) => self.refused(key, &format!("{text:?}: {error}")),
         };
         let items = texts.map_or(default, |texts| texts.into_iter().filter_map(parse).collect());
-        let shown: Vec<toml::Value> = items.iter().map(|item| toml::Value::String(item.to_string())).collect();
-        self.effective.insert(key, (toml::Value::Array(shown).to_string(), origin));
+        let shown: Vec<String> = items.iter().map(|item| quoted(&item.to_string())).collect();
+        self.effective.insert(key, (format!("[{}]", shown.join(", ")), origin));
         items
     }
+}
+
+/// A text in TOML, on one line whatever stands in it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
+        let _ = match character {
+            '"' | '\\' => write!(quoted, "\\{character}"),
+            control if control.is_control() => write!(quoted, "\\u{:04x}", u32::from(control)),
+            plain => write!(quoted, "{plain}"),
+        };
+    }
+    quoted + "\""
 }
 
 fn item_text(value: &toml::Value) -> String {

@@ -41,6 +41,12 @@ pub(super) fn gather(flags: &Flags, environment: impl Iterator<Item = (OsString,
     let mut variables = Vec::new();
     for (name, value) in environment {
         let Some((name, key)) = name.to_str().and_then(|name| Some((name, name.strip_prefix(PREFIX)?))) else { continue };
+        let capital = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+        if !key.bytes().all(capital) {
+            // or one key would have many spellings, and which of them counts would hang on the order of the environment
+            settings.fault(format!("environment variable {name}: unknown key"));
+            continue;
+        }
         match value.into_string() {
             Ok(value) if name == FILE_VARIABLE => file = file.or_else(|| Some(PathBuf::from(value))),
             Ok(value) => variables.push((key.replace("__", ".").to_lowercase(), value, format!("environment variable {name}"))),
@@ -97,6 +103,11 @@ pub(super) fn add_toml(settings: &mut Settings, text: &str, origin: &str) {
 fn add_table(settings: &mut Settings, prefix: &str, table: toml::Table, origin: &str) {
     for (name, value) in table {
         let key = format!("{prefix}{name}");
+        if name.contains('.') {
+            // in quotes a dot is part of the name, which no key has
+            settings.fault(format!("{key:?} ({origin}): unknown key"));
+            continue;
+        }
         match value {
             toml::Value::Table(inner) => add_table(settings, &format!("{key}."), inner, origin),
             value => settings.set(key, Raw::Toml(value), origin.to_owned()),

@@ -214,3 +214,50 @@ fn the_explanation_is_a_configuration_without_secrets() {
     assert!(text.contains("grpc.listen = [\"127.0.0.1:7001\"]  # default\n"), "{text}");
     assert_eq!(Config::from_toml(&text).expect("reads back").limits.connections, 7);
 }
+
+#[test]
+fn what_is_told_is_read_back_as_the_same_values_whoever_said_them_and_whatever_stands_in_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("two\nlines.toml");
+    std::fs::write(&file, "link_key_file = \"tab\\tquote\\\"backslash\\\\line\\nend\\u007f\"").unwrap();
+    let flags = Flags { config: Some(file), ..Flags::default() };
+    let environment = [
+        ("USER_MANAGEMENT_GRPC__ALLOW_PLAINTEXT", "true"),
+        ("USER_MANAGEMENT_METRICS__ALLOW_REMOTE", "false"),
+        ("USER_MANAGEMENT_GRPC__OPERATOR_UIDS", "1000, 1001"),
+        ("USER_MANAGEMENT_DATA_DIR", "two\nlines"),
+    ];
+    let (config, told) = Config::explain(&flags, environment).expect("valid");
+    assert!(told.lines().all(|line| line.starts_with('#') || line.contains("  # ")), "a value on more than one line: {told}");
+    let again = Config::from_toml(&told).unwrap_or_else(|error| panic!("{error} in {told}"));
+    assert_eq!(again.link_key_file, config.link_key_file);
+    assert_eq!(again.data_dir, PathBuf::from("two\nlines"));
+    assert_eq!((again.grpc.allow_plaintext, again.grpc.operator_uids), (true, vec![1000, 1001]));
+}
+
+#[test]
+fn a_key_has_one_spelling() {
+    for name in ["USER_MANAGEMENT_edition", "USER_MANAGEMENT_GRPC.SOCKET"] {
+        let error = Config::load(&Flags::default(), [(name, "inside")]).err().expect("refused");
+        assert_eq!(error.0, [format!("environment variable {name}: unknown key")]);
+    }
+    assert_eq!(refused("'grpc.socket' = 's'\n[grpc]\nsocket = 't'"), ["\"grpc.socket\" (the text): unknown key"]);
+}
+
+#[test]
+fn a_file_for_a_password_is_one_short_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    let with = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        with_relay(&format!("smtp.username = 'u', smtp.password_file = '{}'", file.display()))
+    };
+    for good in ["hunter2", "hunter2\n", "hunter2\r\n", "two words"] {
+        assert!(with(good).is_ok(), "{good:?}");
+    }
+    for wrong in ["", "\n", "hunter2\nhunter3\n", "hunter2\0", &"x".repeat(5000)] {
+        let violations = with(wrong).err().expect("refused").0;
+        assert!(violations.len() == 1 && !violations[0].contains("hunter2"), "{violations:?}");
+    }
+    assert!(with_relay("smtp.username = 'u', smtp.password_file = '/dev/zero'").is_err(), "which has no end");
+}
