@@ -102,14 +102,16 @@ impl EmailPrefix {
             return Err(InvalidEmailPrefix);
         }
         let local = local.to_ascii_lowercase();
-        match domain {
-            None => Ok(Self(local)),
-            Some(domain) if ascii(domain) => Ok(Self(format!("{local}@{}", domain.to_ascii_lowercase()))),
+        let folded = match domain {
+            None => local,
+            Some(domain) if ascii(domain) => format!("{local}@{}", domain.to_ascii_lowercase()),
             Some(domain) => {
                 let domain = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmailPrefix)?;
-                Ok(Self(format!("{local}@{domain}")))
+                format!("{local}@{domain}")
             }
-        }
+        };
+        // an international domain may be longer in its ASCII form than it was typed
+        if folded.len() > 254 { Err(InvalidEmailPrefix) } else { Ok(Self(folded)) }
     }
 
     /// Whether an address has it, as it was typed.
@@ -187,7 +189,9 @@ mod tests {
         let ann = Email::parse("ann@acme.test").expect("valid");
         assert!(prefix("an").first() <= ann.folded() && ann.folded() < prefix("an").end().as_str());
         assert!(ann.folded() < prefix("ann@b").first() && prefix("am").end().as_str() < ann.folded());
-        for text in ["", "än", "a b", "ann@ac me", "ann@bü cher"] {
+        let grown = format!("{}@{}example", "a".repeat(64), "ü.".repeat(25));
+        assert!(grown.len() < 150);
+        for text in ["", "än", "a b", "ann@ac me", "ann@bü cher", &"a".repeat(255), &grown] {
             assert!(EmailPrefix::parse(text).is_err(), "{text:?}");
         }
     }
