@@ -99,14 +99,17 @@ impl Admitted {
         self.caller.person() == Some(user)
     }
 
-    /// Whether the caller may see delivery replies: whoever may manage the account's users, and every operator or service.
+    /// Whether the caller may see delivery replies: whoever may manage the account's users.
     #[must_use]
     pub fn sees_replies(&self, app: &App) -> bool {
-        match (self.caller.person(), &self.account) {
-            (Some(_), Named::Found(account)) => {
-                is_operator(&self.caller) || self.caller.has(&app.directory.view(), *account, Permission::ManageUsers)
-            }
-            _ => true,
+        let Named::Found(account) = &self.account else { return false };
+        let manages = || self.caller.has(&app.directory.view(), *account, Permission::ManageUsers);
+        match self.caller.who() {
+            Who::Nobody => false,
+            Who::Operator(_) => true,
+            Who::Person(person) => person.operator || manages(),
+            Who::ApiToken(_) => manages(),
+            Who::Service(calling) => calling.scopes.contains(Scope::UsersWrite) && (calling.acting_for.is_none() || manages()),
         }
     }
 

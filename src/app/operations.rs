@@ -8,7 +8,7 @@ use tracing::info;
 use super::App;
 use super::access::Revision;
 use super::admission::{Admitted, Operator, Reader, is_operator};
-use super::caller::Caller;
+use super::caller::{Caller, Who};
 use super::housekeeping::TOLD_BEFORE;
 use super::page::{Page, PageRequest, Query, Search};
 use crate::domain::clock::Timestamp;
@@ -152,9 +152,12 @@ impl App {
         Audit { account: None, with_clients: true }
     }
 
-    /// Admits a reader of one account's events: its managers see no client addresses.
+    /// Admits a reader of one account's events: its managers and the services that are bound to it see no client addresses.
     pub fn audit(&self, admitted: &Admitted) -> Result<Audit, Error> {
-        let with_clients = admitted.caller().person().is_none() || is_operator(admitted.caller());
+        let with_clients = match admitted.caller().who() {
+            Who::Service(calling) => calling.bound.is_none() && calling.acting_for.is_none(),
+            _ => is_operator(admitted.caller()),
+        };
         Ok(Audit { account: Some(admitted.account()?), with_clients })
     }
 

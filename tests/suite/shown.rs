@@ -28,19 +28,50 @@ async fn what_the_relay_said_is_shown_to_those_who_may_manage_users() {
 }
 
 #[tokio::test]
-async fn where_people_called_from_is_shown_to_operators_and_not_to_managers() {
+async fn what_the_relay_said_is_shown_to_services_that_may_change_users() {
     let site = Site::start().await;
     site.account("acme").await;
     let ann = site.member("acme", "ann@acme.test", Privilege::Admin, &[]).await;
+    let bob = site.member("acme", "bob@acme.test", Privilege::Normal, &[]).await;
+    let (invitation, _) = site.invited("acme", "ivy@acme.test", Privilege::Normal, &[]).await;
+    let reads = site.service("reads", &["users.read", "users.act_as"], "").await;
+    let writes = site.service("writes", &["users.read", "users.write", "users.act_as"], "").await;
+    let bound = site.service("bound", &["users.read", "users.write"], "acme").await;
+    for (mut client, shown) in [
+        (site.bearer(&reads).await, false),
+        (site.bearer(&writes).await, true),
+        (site.bearer(&bound).await, true),
+        (site.acting(&writes, &ann.id).await, true),
+        (site.acting(&writes, &bob.id).await, false),
+        (site.acting(&reads, &ann.id).await, false),
+    ] {
+        assert_eq!(!delivery_reply(&mut client, &invitation.id).await.is_empty(), shown);
+    }
+}
+
+#[tokio::test]
+async fn where_people_called_from_is_shown_to_those_who_see_the_whole_site_alone() {
+    let site = Site::start().await;
+    site.account("acme").await;
+    let ann = site.member("acme", "ann@acme.test", Privilege::Admin, &[]).await;
+    let everywhere = site.service("everywhere", &["operations.read", "users.act_as"], "").await;
+    let bound = site.service("bound", &["operations.read", "users.act_as"], "acme").await;
     let request = proto::ListEventsRequest { account: "acme".to_owned(), ..Default::default() };
     let mut seen = Vec::new();
-    for mut client in [site.operator().await, site.bearer(&ann.token).await] {
-        seen.push(client.operations.list_events(request.clone()).await.expect("they may").into_inner().events);
+    for (mut client, shown) in [
+        (site.operator().await, true),
+        (site.bearer(&everywhere).await, true),
+        (site.bearer(&ann.token).await, false),
+        (site.bearer(&bound).await, false),
+        (site.acting(&everywhere, &ann.id).await, false),
+        (site.acting(&bound, &ann.id).await, false),
+    ] {
+        let events = client.operations.list_events(request.clone()).await.expect("they may").into_inner().events;
+        assert_eq!(events.iter().any(|event| !event.client_address.is_empty()), shown, "ann accepted over TCP: {events:#?}");
+        seen.push(events.len());
     }
-    let from = |events: &[proto::Event]| events.iter().filter(|event| !event.client_address.is_empty()).count();
-    assert!(from(&seen[0]) > 0, "ann accepted over TCP: {:#?}", seen[0]);
-    assert_eq!(from(&seen[1]), 0);
-    assert_eq!(seen[0].len(), seen[1].len(), "they see the same events");
+    seen.dedup();
+    assert_eq!(seen.len(), 1, "they see the same events");
 }
 
 #[tokio::test]
