@@ -87,8 +87,11 @@ impl Query {
         self.with(&[part.map_or(2, u8::from)])
     }
 
-    fn mark(&self) -> [u8; 8] {
-        let digest = <[u8; 32]>::from(self.0.clone().finalize());
+    /// What a key's token carries to be told from those of other queries and from bent ones. No secret is in it: the query says itself what may be
+    /// read, wherever it begins.
+    fn mark(&self, key: &[u8]) -> [u8; 8] {
+        let query = self.0.clone().finalize();
+        let digest = <[u8; 32]>::from(Sha256::new().chain_update(query).chain_update(key).finalize());
         std::array::from_fn(|position| digest.get(position).copied().unwrap_or_default())
     }
 
@@ -104,7 +107,7 @@ impl Query {
         }
         let bytes = URL_SAFE_NO_PAD.decode(&request.token).map_err(|_| Error::PageTokenInvalid)?;
         let (mark, key) = bytes.split_at_checked(8).ok_or(Error::PageTokenInvalid)?;
-        if mark == self.mark() { Ok(Some(key.to_vec())) } else { Err(Error::PageTokenInvalid) }
+        if mark == self.mark(key) { Ok(Some(key.to_vec())) } else { Err(Error::PageTokenInvalid) }
     }
 
     /// From where on the asked page reads what is ordered by texts with a prefix: the first one that has it, or the one after the token's.
@@ -118,7 +121,7 @@ impl Query {
     /// The token of the page that begins after a key.
     #[must_use]
     pub fn token(&self, key: &[u8]) -> String {
-        URL_SAFE_NO_PAD.encode([&self.mark()[..], key].concat())
+        URL_SAFE_NO_PAD.encode([&self.mark(key)[..], key].concat())
     }
 
     /// How many entries to read: one more than the page has, to know whether there is another.
@@ -222,6 +225,11 @@ mod tests {
         assert_eq!(query().after::<4>(&request(&page.next)).ok(), Some(Some([2; 4])));
         assert!(Query::of("members").with(&[2; 16]).after::<4>(&request(&page.next)).is_err());
         assert!(query().after::<5>(&request(&page.next)).is_err());
+        for at in 0..page.next.len() {
+            let mut bent = page.next.clone();
+            bent.replace_range(at..=at, if &bent[at..=at] == "A" { "B" } else { "A" });
+            assert!(query().after::<4>(&request(&bent)).is_err(), "{bent} for {}", page.next);
+        }
         assert_eq!(query().page(&request(""), vec![1_u8, 2], |_| Vec::new()).next, "", "the last page has no next");
     }
 
