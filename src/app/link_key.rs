@@ -23,7 +23,7 @@ use crate::domain::token::{LinkKeys, LinkKind, LinkToken, Nonce};
 use crate::store::requests::{Terms, once};
 use crate::store::{self, Store, server};
 use file::Draft;
-pub use file::LinkKeyError;
+pub use file::{LinkKeyError, read};
 
 /// How long the links of the key before count after a rotation: as long as an invitation, unless it is configured otherwise.
 pub const FORMER_LASTS: Duration = Duration::from_hours(7 * 24);

@@ -39,7 +39,9 @@ impl std::str::FromStr for Head {
             Some((epoch, seq)) => (Some(epoch.parse().map_err(|_| InvalidHead)?), seq),
             None => (None, before),
         };
-        let seq = seq.parse().ok().filter(|seq| *seq > 0).ok_or(InvalidHead)?;
+        // no sign and no zeros before it: a head has one spelling
+        let written = seq.bytes().all(|digit| digit.is_ascii_digit()) && !seq.starts_with('0');
+        let seq = written.then(|| seq.parse().ok()).flatten().ok_or(InvalidHead)?;
         Ok(Self { epoch, seq, hash: parse_hash(hash).ok_or(InvalidHead)? })
     }
 }
@@ -101,7 +103,16 @@ mod tests {
         let mut log = format!("2026-11-24T12:00:00Z  INFO the head of history head\u{1b}[2m=\u{1b}[0m{head}\n");
         let _ = writeln!(log, "{{\"head\":\"{head}\",\"message\":\"epo_1:2:3\"}} {bare}");
         assert_eq!(heads_in(&log), [head, head]);
-        for wrong in ["", "1", "0:00", "1:zz", &format!("0:{}", "0".repeat(64)), &format!("1:+{}", "0".repeat(63))] {
+        for wrong in [
+            "",
+            "1",
+            "0:00",
+            "1:zz",
+            &format!("0:{}", "0".repeat(64)),
+            &format!("1:+{}", "0".repeat(63)),
+            &format!("+{bare}"),
+            &format!("0{bare}"),
+        ] {
             assert_eq!(wrong.parse::<Head>(), Err(InvalidHead), "{wrong}");
         }
     }

@@ -42,7 +42,7 @@ pub enum LinkKeyError {
 }
 
 /// Reads the keys of a site that has some.
-pub(crate) fn read(path: &Path) -> Result<LinkKeys, LinkKeyError> {
+pub fn read(path: &Path) -> Result<LinkKeys, LinkKeyError> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => LinkKeyError::Missing(path.to_owned()),
         _ => LinkKeyError::File(path.to_owned(), error),
@@ -56,8 +56,9 @@ pub(crate) fn read(path: &Path) -> Result<LinkKeys, LinkKeyError> {
         return Err(LinkKeyError::Exposed(path.to_owned()));
     }
     let mut bytes = Vec::new();
-    file.take(LONGEST).read_to_end(&mut bytes).map_err(failed)?;
-    parse(&bytes).ok_or_else(|| LinkKeyError::Malformed(path.to_owned()))
+    let length = file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    // the beginning of a longer one could be taken for the whole
+    parse(&bytes).filter(|_| length as u64 <= LONGEST).ok_or_else(|| LinkKeyError::Malformed(path.to_owned()))
 }
 
 /// Makes the first key of a fresh site, unless there is one already: a file of the deployment's.
@@ -139,7 +140,11 @@ fn parse(bytes: &[u8]) -> Option<LinkKeys> {
     let mut lines = std::str::from_utf8(bytes).ok()?.trim_end().lines();
     let (current, end) = parse_line(lines.next()?)?;
     let former = lines.map(|line| parse_line(line).and_then(|(key, end)| Some((key, end?)))).collect::<Option<Vec<_>>>()?;
-    end.is_none().then(|| LinkKeys::new(current, former))
+    // a link names its key by the number
+    let mut numbers: Vec<u32> = former.iter().map(|(key, _)| key.number()).chain([current.number()]).collect();
+    numbers.sort_unstable();
+    let apart = numbers.windows(2).all(|pair| pair.first() != pair.last());
+    (end.is_none() && apart).then(|| LinkKeys::new(current, former))
 }
 
 fn parse_line(line: &str) -> Option<(LinkKey, Option<Timestamp>)> {
@@ -206,7 +211,12 @@ mod tests {
         {
             assert!(parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
-        for wrong in [format!("1 {ONE} 2026-12-01T14:00:00Z"), format!("2 {ONE}\n1 {ONE}"), format!("2 {ONE}\n\n1 {ONE} never")] {
+        for wrong in [
+            format!("1 {ONE} 2026-12-01T14:00:00Z"),
+            format!("2 {ONE}\n1 {ONE}"),
+            format!("2 {ONE}\n\n1 {ONE} never"),
+            format!("2 {ONE}\n2 {ONE} 2026-12-01T14:00:00Z"),
+        ] {
             assert!(parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
     }
