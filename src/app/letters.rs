@@ -60,17 +60,19 @@ impl App {
             (None, None) => None,
         }
         .unzip();
+        let named = named.flatten();
+        let grantor = named.map_or_else(|| "a service".to_owned(), |user| user.to_string());
         let letter = Letter::Invitation {
             edition: self.edition,
-            account: DisplayName::parse(&invitation.account_display_name).map_err(Error::internal)?,
-            granted_by: granted_by.and_then(|name| DisplayName::parse(&name).ok()),
+            account: told(&invitation.account_display_name, &invitation.account_name)?,
+            granted_by: granted_by.map(|name| told(&name, &grantor)).transpose()?,
             privilege: invitation.privilege,
             roles: invitation.roles,
             expires: invitation.expires,
             timezone: Timezone::parse(&invitation.account_timezone).unwrap_or_else(|_| Timezone::utc()),
             token: self.link_token(LinkKind::Invitation, *invitation.id.as_bytes(), &invitation.nonce),
         };
-        Ok(match named.flatten() {
+        Ok(match named {
             Some(user) => Decision::SendNaming(user, letter, invitation.email),
             None => Decision::Send(letter, invitation.email),
         })
@@ -136,4 +138,9 @@ impl App {
         let token = self.link_token(LinkKind::Confirmation, *attempt.id.as_bytes(), &attempt.nonce);
         ConfirmationLink { requested: attempt.created, token, expires: attempt.expires }
     }
+}
+
+/// What is told of something by its stored name, or by the other where the name was taken by rules that let more pass than the present ones.
+fn told(stored: &str, otherwise: &str) -> Result<DisplayName, Error> {
+    DisplayName::parse(stored).or_else(|_| DisplayName::parse(otherwise)).map_err(Error::internal)
 }

@@ -60,7 +60,7 @@ impl DisplayName {
     /// Takes a text, without the spaces around it.
     pub fn parse(text: &str) -> Result<Self, InvalidDisplayName> {
         let text = text.trim();
-        if text.is_empty() {
+        if text.chars().all(|c| c.is_whitespace() || varies(c)) {
             return Err(InvalidDisplayName::Empty);
         }
         if text.chars().count() > 80 {
@@ -70,7 +70,7 @@ impl DisplayName {
             return Err(InvalidDisplayName::Unprintable);
         }
         let lower = text.to_lowercase();
-        if lower.contains("://") || lower.contains("www.") || text.split_whitespace().any(linkable) {
+        if lower.contains("://") || lower.contains("www.") || is_linkable(text) {
             return Err(InvalidDisplayName::WebAddress);
         }
         Ok(Self(text.to_owned()))
@@ -86,17 +86,28 @@ impl DisplayName {
 fn unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+        // fillers, which take room and show nothing
+        || matches!(c, '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
 }
 
-/// A word that a mail client would make a link of: `evil.example`, `evil.example/path`. "St.John" or "J.R." doesn't count.
-fn linkable(word: &str) -> bool {
-    let host = word.split(['/', ':', '?']).next().unwrap_or_default().trim_matches(|c: char| !c.is_alphanumeric());
-    let mut labels = host.split('.').rev();
-    let top = labels.next().unwrap_or_default();
-    let rest: Vec<&str> = labels.collect();
-    let domain_like = !rest.is_empty() && rest.iter().all(|label| !label.is_empty());
-    domain_like && top.len() >= 2 && top.bytes().all(|byte| byte.is_ascii_lowercase())
+/// Chooses how the character before it looks, and is nothing without one.
+const fn varies(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// Whether a mail client would make a link of a part of it: `evil.example`, `evil.example/path`, `evil.EXAMPLE,now`. "St.John" or "J.R."
+/// doesn't count.
+fn is_linkable(text: &str) -> bool {
+    let dotted = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
+    let mut hosts =
+        dotted.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').map(|host| host.trim_matches(['-', '.']));
+    hosts.any(|host| {
+        let Some((rest, top)) = host.rsplit_once('.') else { return false };
+        let one_case = top.bytes().all(|byte| byte.is_ascii_lowercase()) || top.bytes().all(|byte| byte.is_ascii_uppercase());
+        let international = top.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"));
+        !rest.ends_with('.') && (international || one_case && top.len() >= 2)
+    })
 }
 
 /// Why a text is no time zone.
@@ -144,16 +155,31 @@ mod tests {
 
     #[test]
     fn names_of_people_are_taken_and_web_addresses_are_not() {
-        for text in ["Ann", "J.R. O'Neill", "St.John", "Ann, Dr.", "李小龍", "Acme Inc.", " Ann "] {
+        for text in ["Ann", "J.R. O'Neill", "St.John", "Ann, Dr.", "Zoë \u{2764}\u{fe0f}", "李小龍", "Acme Inc.", " Ann "] {
             assert!(DisplayName::parse(text).is_ok(), "{text}");
         }
-        for text in ["win at evil.example", "http://x", "WWW.evil.com", "(evil.example/now)", "evil.example:80"] {
+        for text in [
+            "win at evil.example",
+            "http://x",
+            "WWW.evil.com",
+            "(evil.example/now)",
+            "evil.example:80",
+            "evil.example,now",
+            "evil.example;(now)",
+            "ann@evil.example!now",
+            "evil.COM",
+            "evil.xn--p1ai",
+            "evil\u{3002}example",
+            "a..evil.example",
+        ] {
             assert_eq!(DisplayName::parse(text), Err(InvalidDisplayName::WebAddress), "{text}");
         }
-        for text in ["Ann\nBcc: x", "Ann\u{202e}nnA", "a\u{200b}b"] {
+        for text in ["Ann\nBcc: x", "Ann\u{202e}nnA", "a\u{200b}b", "\u{3164}", "a\u{2800}b", "\u{115f}\u{1160}"] {
             assert_eq!(DisplayName::parse(text), Err(InvalidDisplayName::Unprintable), "{text:?}");
         }
-        assert_eq!(DisplayName::parse("  "), Err(InvalidDisplayName::Empty));
+        for text in ["  ", "\u{fe0f}", " \u{e0100}"] {
+            assert_eq!(DisplayName::parse(text), Err(InvalidDisplayName::Empty), "{text:?}");
+        }
         assert_eq!(DisplayName::parse(&"x".repeat(81)), Err(InvalidDisplayName::TooLong));
     }
 

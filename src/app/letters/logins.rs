@@ -1,12 +1,11 @@
 //! What goes with mails about logins: links that change one, and what tells of a change.
 
-use super::Decision;
+use super::{Decision, told};
 use crate::app::logins::make_link;
 use crate::app::{App, server_origin};
 use crate::domain::error::Error;
 use crate::domain::id::{MailId, UserId};
 use crate::domain::login::LinkPurpose;
-use crate::domain::name::DisplayName;
 use crate::mail::{Letter, PasswordLink};
 use crate::store::login_links::{self, LoginLink};
 use crate::store::mails::{self, Kind, Mail};
@@ -15,7 +14,7 @@ use crate::store::{accounts, api_tokens, users};
 impl App {
     pub(super) async fn decide_login(&self, mail: &Mail) -> Result<Decision, Error> {
         let at = mail.created;
-        let told = match mail.kind {
+        let letter = match mail.kind {
             Kind::PasswordChanged => Letter::PasswordChanged { at },
             Kind::AddressChanged => Letter::AddressChanged { at },
             Kind::SuperAdminGranted => Letter::SuperAdminGranted { at },
@@ -26,7 +25,7 @@ impl App {
                 return Err(Error::internal("a mail about no login was taken for one"));
             }
         };
-        Ok(Decision::Send(told, mail.recipient.clone()))
+        Ok(Decision::Send(letter, mail.recipient.clone()))
     }
 
     /// Tells of a new personal token, whatever became of it since.
@@ -40,8 +39,8 @@ impl App {
         let account = accounts::by_id(&mut connection, token.account).await?;
         let account = account.ok_or_else(|| Error::internal("a token's account isn't in the store"))?;
         let letter = Letter::ApiTokenCreated {
-            name: DisplayName::parse(&token.name).map_err(Error::internal)?,
-            account: DisplayName::parse(&account.display_name).map_err(Error::internal)?,
+            name: told(&token.name, &token.id.to_string())?,
+            account: told(&account.display_name, &account.name)?,
             at: token.created,
             expires: token.expires,
         };

@@ -224,7 +224,7 @@ fn names_are_text_in_html() {
 
 #[test]
 fn a_name_cannot_add_a_header_or_hide_in_an_encoded_word() {
-    for name in ["=?utf-8?Q?Acme=0D=0ABcc:_x@y.test?=", "Bcc: x, y", "Acme\\r\\nBcc: x", &"ä".repeat(80), &"a".repeat(80)] {
+    for name in ["=?utf-8?Q?Acme=0D=0ABcc:_x_y?=", "Bcc: x, y", "Acme\\r\\nBcc: x", &"ä".repeat(80), &"a".repeat(80)] {
         let mail = render(&invitation(name, None));
         let names: Vec<&str> = headers(&mail)
             .split("\r\n")

@@ -165,3 +165,16 @@ async fn a_stale_etag_stops_sending_again_and_taking_back() {
     let request = proto::WithdrawInvitationRequest { etag: present, ..request };
     operator.users.withdraw_invitation(request).await.expect("withdrawn");
 }
+
+#[tokio::test]
+async fn a_name_that_was_taken_by_looser_rules_holds_up_no_mail_and_stands_in_none() {
+    let site = Site::start().await;
+    site.account("acme").await;
+    let ann = site.member("acme", "ann@acme.test", Privilege::Admin, &[]).await;
+    site.underneath("update accounts set display_name = 'win at evil.example'").await;
+    site.underneath("update users set display_name = 'evil.example'").await;
+    site.bearer(&ann.token).await.invite("bob@acme.test", Privilege::Normal, &[]).await.expect("invited");
+    site.mailed_token("bob@acme.test").await;
+    let mail = site.mails_to("bob@acme.test").pop().expect("a mail");
+    assert!(mail.contains("Subject: You are invited to acme") && mail.contains(&ann.id) && !mail.contains("evil"), "{mail}");
+}
