@@ -9,11 +9,17 @@ use unicode_normalization::UnicodeNormalization as _;
 /// The most characters: the guideline asks for at least 64, and a bound keeps hashing cheap.
 const MOST: usize = 256;
 
+/// Characters of a text that are looked at. One character is spelled with four at most, so a text with more has too many in any spelling.
+const LOOKED_AT: usize = 4 * MOST + 1;
+
 /// The least that has to be left when the context's words are taken out.
 const OWN: usize = 6;
 
 /// The shortest word of a context that counts: anybody's password may have two letters of their name.
 const WORD: usize = 3;
+
+/// Characters whose strength is estimated together.
+const PIECE: usize = 20;
 
 /// Words that stand for this product.
 const PRODUCT: [&str; 2] = ["circonus", "inside"];
@@ -41,8 +47,11 @@ pub struct Password(SecretString);
 
 impl Password {
     /// Takes what a person chose: at least `minimum` characters of any kind, and nothing that is guessed early on from common passwords or
-    /// from the context, which is the person's address and name.
+    /// from the context, which is the person's address and name. All of that is asked of the spelling that is hashed: in another one
+    /// "password" could be written so that nobody would guess it.
     pub fn choose(text: &str, minimum: usize, context: &[&str]) -> Result<Self, InvalidPassword> {
+        let chosen = Self::typed(text);
+        let text = chosen.0.expose_secret();
         let length = text.chars().count();
         if length < minimum {
             return Err(InvalidPassword::TooShort(minimum));
@@ -55,22 +64,17 @@ impl Password {
             return Err(InvalidPassword::OfContext);
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        if zxcvbn::zxcvbn(text, &words).score() < zxcvbn::Score::Two {
+        if is_guessable(text, &words) {
             return Err(InvalidPassword::Guessable);
         }
-        Ok(Self::normalized(text))
+        Ok(chosen)
     }
 
-    /// Takes what a person typed to be compared: whatever is no password matches none.
+    /// Takes what a person typed to be compared: whatever is no password matches none. The same characters may come as different bytes from
+    /// different keyboards.
     #[must_use]
     pub fn typed(text: &str) -> Self {
-        let end = text.char_indices().nth(MOST + 1).map_or(text.len(), |(end, _)| end);
-        Self::normalized(text.get(..end).unwrap_or_default())
-    }
-
-    /// The same characters may come as different bytes from different keyboards.
-    fn normalized(text: &str) -> Self {
-        Self(SecretString::from(text.nfkc().collect::<String>()))
+        Self(SecretString::from(text.chars().take(LOOKED_AT).nfkc().collect::<String>()))
     }
 
     /// The bytes to hash.
@@ -86,13 +90,34 @@ pub fn cost(hash: &str) -> Option<&str> {
     hash.rsplitn(3, '$').nth(2)
 }
 
+/// Whoever guesses a password has guessed each piece of it, so it is as good as the best of them. A piece that stood before is none: cut out of a
+/// repetition at another place it looks better than it is.
+///
+/// The whole of a long one can't be asked about: the estimate multiplies numbers that grow with its length, and beyond 64 bits they are nonsense,
+/// or a panic. The factorial of a piece's length is the largest that has room.
+fn is_guessable(text: &str, words: &[&str]) -> bool {
+    let mut pieces = text;
+    while !pieces.is_empty() {
+        let end = pieces.char_indices().nth(PIECE).map_or(pieces.len(), |(end, _)| end);
+        let (piece, rest) = pieces.split_at(end);
+        let is_new = text.find(piece) == Some(text.len() - pieces.len());
+        if is_new && zxcvbn::zxcvbn(piece, words).score() >= zxcvbn::Score::Two {
+            return false;
+        }
+        pieces = rest;
+    }
+    true
+}
+
 /// The words of a context in lower case, the longest first.
 fn words(context: &[&str]) -> Vec<String> {
     let whole = context.iter().copied().chain(PRODUCT);
     let mut words: Vec<String> = whole
-        .flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric()).chain([text]))
-        .filter(|word| word.chars().count() >= WORD)
-        .map(str::to_lowercase)
+        .map(|text| text.nfkc().collect::<String>().to_lowercase())
+        .flat_map(|text| {
+            let parts = text.split(|letter: char| !letter.is_alphanumeric()).chain([&*text]);
+            parts.filter(|word| word.chars().count() >= WORD).map(str::to_owned).collect::<Vec<_>>()
+        })
         .collect();
     words.sort_by_key(|word| std::cmp::Reverse(word.len()));
     words.dedup();
@@ -124,8 +149,19 @@ mod tests {
 
     #[test]
     fn what_is_guessed_first_is_refused() {
-        for common in ["password", "Password1!", "qwertyuiop1234", "aaaaaaaaaaaaaaa", "dragon12", "8 characters"] {
+        let wide = "\u{ff50}\u{ff41}\u{ff53}\u{ff53}\u{ff57}\u{ff4f}\u{ff52}\u{ff44}1";
+        for common in [wide, "password", "Password1!", "qwertyuiop1234", "aaaaaaaaaaaaaaa", "dragon12", "8 characters"] {
             assert_eq!(choose(common), Err(InvalidPassword::Guessable), "{common}");
+        }
+    }
+
+    #[test]
+    fn a_long_password_is_judged_whatever_it_is_made_of() {
+        for weak in ["bm".repeat(40), "qwerty".repeat(20), "aA".repeat(128), "1234567890".repeat(25)] {
+            assert_eq!(choose(&weak), Err(InvalidPassword::Guessable), "{weak}");
+        }
+        for good in ["bm".repeat(40) + "purple otter hums", "blauer mond steigt ".repeat(13), "aAbB zZ 4$ ".repeat(20)] {
+            assert_eq!(choose(&good), Ok(()), "{good}");
         }
     }
 
@@ -141,5 +177,10 @@ mod tests {
     fn one_character_in_two_spellings_is_one_password() {
         let (composed, apart) = (Password::typed("pa\u{df}w\u{f6}rter"), Password::typed("pa\u{df}wo\u{308}rter"));
         assert_eq!(composed.expose(), apart.expose());
+        let (composed, apart) = ("\u{f6}z \u{e4}bt ".repeat(36), "o\u{308}z a\u{308}bt ".repeat(36));
+        assert_eq!((composed.chars().count(), apart.chars().count()), (252, 324));
+        let chosen = |text: &str| Password::choose(text, 8, &[]).map(|password| password.expose().to_vec());
+        assert_eq!(chosen(&apart), chosen(&composed));
+        assert_eq!(chosen(&composed).as_deref(), Ok(Password::typed(&apart).expose()));
     }
 }
