@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use tracing::{error, info, warn};
 
-use crate::domain::error::{Error, Takes, chain};
+use crate::domain::error::{Error, TOLD, Takes, chain};
 use crate::domain::id::TraceId;
 use crate::domain::limit::Reached;
 use crate::domain::permission::PermissionSet;
@@ -80,6 +80,11 @@ impl Told {
         self
     }
 
+    /// Says how many there are beyond those that are told one by one.
+    fn and_more(self, count: usize) -> Self {
+        if count > TOLD { self.with("more", &(count - TOLD)) } else { self }
+    }
+
     /// Adds what the state would have to be.
     fn precondition(mut self, subject: &(impl ToString + ?Sized), description: &Error) -> Self {
         let kind = self.reason.as_str_name().trim_start_matches("ERROR_REASON_");
@@ -126,10 +131,10 @@ fn tell(error: &Error) -> Told {
 
         Error::FieldsInvalid(violations) => {
             let mut told = Told::new(InvalidArgument, Reason::FieldsInvalid);
-            for violation in violations {
+            for violation in violations.iter().take(TOLD) {
                 told.details.add_bad_request_violation(&violation.field, &violation.description);
             }
-            told
+            told.and_more(violations.len())
         }
         Error::ActAsInvalid(_) => Told::new(InvalidArgument, Reason::ActAsInvalid),
         Error::PageTokenInvalid => {
@@ -158,8 +163,9 @@ fn tell(error: &Error) -> Told {
         Error::ServiceExists(id) => Told::new(AlreadyExists, Reason::ServiceExists).with("service", id),
 
         Error::LastAdmin(accounts) => {
-            let names = accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            Told::new(FailedPrecondition, Reason::LastAdmin).precondition(&names, error).with("accounts", &names)
+            let names = accounts.iter().take(TOLD).map(ToString::to_string).collect::<Vec<_>>().join(",");
+            let told = Told::new(FailedPrecondition, Reason::LastAdmin).precondition(&names, error).with("accounts", &names);
+            told.and_more(accounts.len())
         }
         Error::RoleOffInEdition { roles, edition } => Told::new(FailedPrecondition, Reason::RoleOffInEdition)
             .with("roles", &roles.iter().map(role_name).collect::<Vec<_>>().join(","))

@@ -161,16 +161,26 @@ impl Error {
     }
 }
 
+/// How many things of one kind an error tells one by one: it travels in headers, of which common clients take 8 KiB, and who sends hundreds of
+/// them wrong has one mistake.
+pub const TOLD: usize = 20;
+
 fn fields(count: usize) -> String {
     if count == 1 { "one field".to_owned() } else { format!("{count} fields") }
 }
 
 fn list(violations: &[Violation]) -> String {
-    violations.iter().map(|violation| format!("{} {}", violation.field, violation.description)).collect::<Vec<_>>().join("; ")
+    let told = violations.iter().take(TOLD).map(|violation| format!("{} {}", violation.field, violation.description));
+    told.chain(and_more(violations.len())).collect::<Vec<_>>().join("; ")
 }
 
 fn names(accounts: &[Slug]) -> String {
-    accounts.iter().map(Slug::as_str).collect::<Vec<_>>().join(", ")
+    let told = accounts.iter().take(TOLD).map(ToString::to_string);
+    told.chain(and_more(accounts.len())).collect::<Vec<_>>().join(", ")
+}
+
+fn and_more(count: usize) -> Option<String> {
+    count.checked_sub(TOLD).filter(|more| *more > 0).map(|more| format!("and {more} more"))
 }
 
 /// An error with everything beneath it, in one line: for the log.
