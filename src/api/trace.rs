@@ -276,11 +276,12 @@ mod tests {
     #[tokio::test]
     async fn only_faults_are_errors_and_each_call_is_one_line_with_its_trace_id() {
         let call = "/circonus.usermanagement.v1.Access/CheckAccess";
-        let cases: [(&str, Answer, &str, &str); 6] = [
+        let cases: [(&str, Answer, &str, &str); 7] = [
             (call, || with_trailers(Code::Ok), " INFO ", "grpc.status=Ok"),
             (call, || with_trailers(Code::DataLoss), "ERROR ", "grpc.status=DataLoss"),
             (call, || Status::not_found("").into_http(), " INFO ", "grpc.status=NotFound"),
-            (call, || Status::internal("").into_http(), "ERROR ", "grpc.status=Internal"),
+            (call, || refusal(Code::Internal, "", TraceId::from_bytes([0; 16])), "ERROR ", "grpc.status=Internal"),
+            (call, || Status::internal("unread").into_http(), " INFO ", "grpc.status=InvalidArgument"),
             ("/grpc.health.v1.Health/Check", || with_trailers(Code::Ok), "DEBUG ", "grpc.status=Ok"),
             ("/grpc.health.v1.Health/Check", || Status::unavailable("").into_http(), "ERROR ", "grpc.status=Unavailable"),
         ];
