@@ -29,7 +29,7 @@
 //! | signing up with somebody's address before them | a login takes the link *and* the password of the same sign-up; others' sign-ups of the address end none | `suite signing_up` |
 //! | silence, half handshakes, stalled requests, floods of streams, resets, header fields and tiny frames, answers not taken | deadlines and bounds for each connection, a share of connections, calls and bytes for each peer, a whole for all; operators have permits of their own ([`crate::server`]) | `server hostile` |
 //! | little that unpacks to much | nothing compressed is taken; header fields, messages and the entries of each have limits | `server hostile::what_unpacks` |
-//! | requests that nobody would send | everything is parsed once at the edge into values that can't be wrong | `suite violations`, `lib whatever_is_sent` |
+//! | requests that nobody would send | everything is parsed once at the edge into values that can't be wrong | `fuzz`, `suite violations`, `lib whatever_is_sent` |
 //!
 //! **Somebody between a client and the service, or between it and the relay.**
 //!
