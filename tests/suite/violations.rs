@@ -6,7 +6,7 @@ use tonic_types::StatusExt as _;
 use user_management::proto::{self, Privilege};
 
 use crate::acme::ACME;
-use crate::client::{reason, violations};
+use crate::client::{metadata, reason, violations};
 use crate::site::Site;
 
 #[tokio::test]
@@ -128,4 +128,16 @@ async fn a_request_that_cannot_be_read_is_its_callers_mistake_and_no_fault_of_th
     let codec = tonic_prost::ProstCodec::<_, proto::GetAccountResponse>::default();
     let refused = client.unary(request, path, codec).await.expect_err("refused");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "PROTOCOL"));
+}
+
+#[tokio::test]
+async fn of_hundreds_of_wrong_entries_as_many_are_told_as_fit_into_headers() {
+    let site = Site::start().await;
+    let head = proto::HistoryHead { seq: 1, ..Default::default() };
+    let request = proto::VerifyEventsRequest { heads: vec![head; 1000] };
+    let refused = site.operator().await.operations.verify_events(request).await.expect_err("refused");
+    assert_eq!((reason(&refused).as_str(), metadata(&refused, "more").as_str()), ("FIELDS_INVALID", "980"));
+    assert_eq!(violations(&refused).len(), 20);
+    assert!(refused.message().ends_with("; and 980 more"), "{}", refused.message());
+    assert!(refused.message().len() + refused.details().len() * 4 / 3 < 8192, "common clients take 8 KiB");
 }
