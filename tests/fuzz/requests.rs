@@ -9,7 +9,7 @@ mod messages;
 mod pool;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
@@ -30,6 +30,8 @@ const CALLS: u32 = 300;
 struct Tally {
     sites: u32,
     codes: BTreeMap<String, u64>,
+    /// The RPCs that did what was asked for at least once.
+    done: BTreeSet<String>,
 }
 
 /// Makes calls until the budget is spent, and answers what came of them.
@@ -42,7 +44,10 @@ pub(crate) fn run(seed: u64, budget: &mut Budget) -> String {
         runtime.block_on(site(&mut dice, budget, &mut tally));
     }
     let codes: Vec<String> = tally.codes.iter().map(|(code, times)| format!("{times} {code}")).collect();
-    format!("{} sites, {}", tally.sites, codes.join(", "))
+    let never: Vec<String> =
+        call::methods().iter().map(|method| method.name().to_owned()).filter(|name| !tally.done.contains(name)).collect();
+    let never = if never.is_empty() { "every RPC did its work".to_owned() } else { format!("never done: {}", never.join(" ")) };
+    format!("{} sites, {}; {never}", tally.sites, codes.join(", "))
 }
 
 async fn site(dice: &mut Dice, budget: &mut Budget, tally: &mut Tally) {
@@ -57,7 +62,8 @@ async fn site(dice: &mut Dice, budget: &mut Budget, tally: &mut Tally) {
         if round % 32 == 0 {
             pool.read_mails(&stage.site.mail_dir());
         }
-        let (method, at) = (dice.pick(&methods), stage.pick(dice));
+        let method = dice.pick(&methods);
+        let at = stage.pick(dice, method);
         let caller = &stage.callers[at];
         let mut request = messages::any(dice, &mut pool, &method.input()).encode_to_vec();
         if dice.once_in(10) {
@@ -65,6 +71,9 @@ async fn site(dice: &mut Dice, budget: &mut Budget, tally: &mut Tally) {
         }
         let call = Call { caller, headers: headers(dice, &pool, caller), method, request };
         let code = call.make(&stage, &mut pool, &mut admins).await;
+        if code == Code::Ok {
+            tally.done.insert(method.name().to_owned());
+        }
         *tally.codes.entry(format!("{code:?}")).or_default() += 1;
         if code == Code::Unauthenticated {
             stage.callers[at].come_back(&stage.site).await;

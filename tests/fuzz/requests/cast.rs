@@ -1,5 +1,6 @@
 //! A site, and who calls it.
 
+use prost_reflect::MethodDescriptor;
 use tonic::transport::Channel;
 use user_management::proto::{self, Privilege, Role};
 
@@ -111,15 +112,18 @@ impl Stage {
         Self { site, callers, known }
     }
 
-    /// One of the callers: those who may do much as often as all others together.
-    pub(super) fn pick(&self, dice: &mut Dice) -> usize {
-        let may_do_much = |caller: &&Caller| ["the operator", "an Admin", "a service"].contains(&caller.name);
+    /// One of the callers: as often one who may have what an RPC does as any.
+    pub(super) fn pick(&self, dice: &mut Dice, method: &MethodDescriptor) -> usize {
         let all = dice.below(self.callers.len());
         if dice.once_in(2) {
             return all;
         }
-        let many: Vec<usize> = (0..).zip(&self.callers).filter(|(_, caller)| may_do_much(caller)).map(|(at, _)| at).collect();
-        *dice.pick(&many)
+        let in_person = method.parent_service().name() == "Identity";
+        let may = |caller: &Caller| {
+            if in_person { caller.email.is_some() } else { ["the operator", "an Admin", "a service"].contains(&caller.name) }
+        };
+        let fitting: Vec<usize> = (0..).zip(&self.callers).filter(|(_, caller)| may(caller)).map(|(at, _)| at).collect();
+        *dice.pick(&fitting)
     }
 
     /// The operator, for looking at what became of it.

@@ -42,6 +42,8 @@ pub(super) fn refusal(status: &Status, told: &str) {
             | Code::Cancelled
     );
     assert!(!ours, "{told}: {status:?}");
+    let size = status.message().len() + status.details().len() * 4 / 3;
+    assert!(size < 7 * 1024, "{told}: {size} bytes in headers, of which common clients take 8 KiB");
     let reason = reason(status);
     assert!(ErrorReason::from_str_name(&format!("ERROR_REASON_{reason}")).is_some(), "{told}: {reason} is in no contract");
     assert!(!status.message().is_empty() && !status.message().contains(['\0', '\n', '\r']), "{told}: {status:?}");

@@ -25,7 +25,13 @@ fn within(dice: &mut Dice, pool: &mut Pool, of: &MessageDescriptor, depth: u32) 
     }
     for field in of.fields() {
         // what stands in a oneof puts out what stood there before
-        let left_out = dice.once_in(if field.containing_oneof().is_some() { 2 } else { 5 });
+        let left_out = dice.once_in(if field.containing_oneof().is_some() {
+            2
+        } else if pool.wild {
+            5
+        } else {
+            20
+        });
         if left_out || depth > 4 || field.is_map() {
             continue;
         }
@@ -37,6 +43,11 @@ fn within(dice: &mut Dice, pool: &mut Pool, of: &MessageDescriptor, depth: u32) 
             let value = value(dice, pool, &field, depth);
             message.set_field(&field, value);
         }
+    }
+    // something is named by a token or otherwise, and by nobody by both
+    let named = ["user", "invitation"].iter().find_map(|name| of.get_field_by_name(name));
+    if let (false, Some(token), Some(named)) = (pool.wild, of.get_field_by_name("token"), named) {
+        message.clear_field(if dice.once_in(2) { &token } else { &named });
     }
     message
 }
