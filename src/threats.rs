@@ -36,7 +36,7 @@
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
 //! | reading or changing what passes | TLS 1.2 and 1.3 alone; plaintext only to loopback unless it is written out; the relay's certificate is checked, and credentials never go in the clear | `server tls`, `mail` |
-//! | a certificate by a name that looks right | services are found by an exact SAN of a certificate that the configured authority vouches for, never by CN | `suite callers::certificates` |
+//! | a certificate by a name that looks right | services are found by an exact SAN of a certificate that the configured authority vouches for, never by CN; names are read from strict DER alone | `suite callers::certificates`, `lib names_are_read_from_der_alone` |
 //! | being an operator through a proxy, or somebody else | the uid counts on the operators' socket alone, and not with a header that proxies set; whom a proxy forwards is believed of trusted ones only | `suite callers`, `suite limits::proxies` |
 //!
 //! **Whoever reads a mail that isn't theirs**: a scanner, a forwarded thread, a shared mailbox.

@@ -7,8 +7,8 @@
 //! ```text
 //! cargo test --test fuzz                                   # as in CI: some rounds of every target
 //! cargo test --test fuzz -- names                          # one target
-//! FUZZ_SECONDS=600 FUZZ_SEED=7 cargo test --release --test fuzz -- names
-//! FUZZ_ROUNDS=1000000 cargo test --release --test fuzz
+//! FUZZ_SECONDS=600 FUZZ_SEED=7 cargo test --profile fuzz --test fuzz -- names
+//! FUZZ_ROUNDS=1000000 cargo test --profile fuzz --test fuzz
 //! ```
 
 #![allow(clippy::indexing_slicing, reason = "what isn't there fails the test, which is what it is for")]

@@ -1,10 +1,11 @@
 //! Requests that nobody would send, to a real server over real connections, by every kind of caller.
 //!
-//! Whatever is sent, the answer is one that the contract has, a refusal has changed nothing and tells no secret, a rehearsal changes nothing,
-//! no account loses its last Admin unless an operator wrote that out, and history is whole at the end.
+//! Whatever is sent, the answer is one that the contract has, a refusal has changed nothing, a rehearsal changes nothing, neither answer nor log
+//! tells a secret, no account loses its last Admin unless an operator wrote that out, and history is whole at the end.
 
 mod cast;
 mod check;
+mod logs;
 mod messages;
 mod pool;
 mod wire;
@@ -37,6 +38,7 @@ struct Tally {
 /// Makes calls until the budget is spent, and answers what came of them.
 pub(crate) fn run(seed: u64, budget: &mut Budget) -> String {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    logs::keep();
     let mut tally = Tally::default();
     let mut dice = Dice::new(seed);
     while budget.another() {
@@ -47,7 +49,8 @@ pub(crate) fn run(seed: u64, budget: &mut Budget) -> String {
     let never: Vec<String> =
         call::methods().iter().map(|method| method.name().to_owned()).filter(|name| !tally.done.contains(name)).collect();
     let never = if never.is_empty() { "every RPC did its work".to_owned() } else { format!("never done: {}", never.join(" ")) };
-    format!("{} sites, {}; {never}", tally.sites, codes.join(", "))
+    assert!(logs::looked_at() > 0, "the log was kept");
+    format!("{} sites, {}; {} bytes of log; {never}", tally.sites, codes.join(", "), logs::looked_at())
 }
 
 async fn site(dice: &mut Dice, budget: &mut Budget, tally: &mut Tally) {
@@ -122,6 +125,7 @@ impl Call<'_> {
             self.caller.name,
             request.as_ref().map_or_else(|| self.request.escape_ascii().to_string(), ToString::to_string)
         );
+        logs::taken();
         let before = stage.site.app().view().seq();
         let answer = self.send().await;
         let changed = stage.site.app().view().seq() != before;
@@ -146,6 +150,9 @@ impl Call<'_> {
                 Code::Ok
             }
         };
+        let logged = logs::taken();
+        check::tells_none(&secrets, &logged, &format!("{told}, in the log"));
+        assert!(stage.loses_mail || !logged.contains("ERROR"), "a fault of the server at {told}: {logged}");
         if changed {
             check::last_admins(stage, admins, is_set("leave_without_admin"), &told).await;
         }

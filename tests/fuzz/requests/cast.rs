@@ -46,6 +46,8 @@ pub(super) struct Stage {
     pub(super) callers: Vec<Caller>,
     /// What they know of: the ids, addresses and names of what there is.
     pub(super) known: Vec<(&'static str, String)>,
+    /// Whether no mail can be written any more, so that there is always one to retry.
+    pub(super) loses_mail: bool,
 }
 
 impl Stage {
@@ -76,7 +78,8 @@ impl Stage {
             privilege: Privilege::Admin.into(),
             ..Default::default()
         };
-        operator.users.invite_user(request).await.expect("the operator may");
+        let invited = operator.users.invite_user(request).await.expect("the operator may").into_inner().invitation;
+        known.push(("id", invited.expect("an invitation").id));
         let request =
             proto::CreateApiTokenRequest { account: "acme".to_owned(), name: "backup".to_owned(), ..Default::default() };
         let api_token =
@@ -109,7 +112,12 @@ impl Stage {
             known.extend([("id", person.id.clone()), ("email", person.email.clone()), ("token", person.token.clone())]);
         }
         known.extend([all, bound, api_token].map(|token| ("token", token)));
-        Self { site, callers, known }
+        let loses_mail = number % 4 == 3;
+        if loses_mail {
+            site.mails_settled().await;
+            std::fs::remove_dir_all(site.mail_dir()).expect("the mails are there");
+        }
+        Self { site, callers, known, loses_mail }
     }
 
     /// One of the callers: as often one who may have what an RPC does as any.
