@@ -5,6 +5,7 @@
 
 mod cast;
 mod check;
+mod frames;
 mod logs;
 mod messages;
 mod pool;
@@ -71,6 +72,12 @@ async fn site(dice: &mut Dice, budget: &mut Budget, tally: &mut Tally) {
         let mut request = messages::any(dice, &mut pool, &method.input()).encode_to_vec();
         if dice.once_in(10) {
             bender.bend(&mut request);
+        }
+        // of a stream that begins there is no end to wait for
+        if dice.once_in(12) && !method.is_server_streaming() {
+            frames::send(dice, caller, method, &request).await;
+            admins = check::accounts(&stage).await;
+            continue;
         }
         let call = Call { caller, headers: headers(dice, &pool, caller), method, request };
         let code = call.make(&stage, &mut pool, &mut admins).await;
