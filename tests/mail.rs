@@ -98,6 +98,19 @@ async fn a_temporary_reply_defers_the_mail() {
 }
 
 #[tokio::test]
+async fn a_relay_that_answers_out_of_turn_has_not_taken_the_mail() {
+    for (at, line, phase) in [
+        (At::Mail, "354 go ahead", "MAIL FROM"),
+        (At::Rcpt, "354 go ahead", "RCPT TO"),
+        (At::Data, "250 2.0.0 taken", "DATA"),
+        (At::Content, "354 go ahead", "message"),
+    ] {
+        let sink = SmtpSink::start(Script::accepting().say(at, line));
+        assert_eq!(fault_of_the_deployment(send_to(&sink).await), format!("{phase}: answered out of turn: {line}"));
+    }
+}
+
+#[tokio::test]
 async fn a_relay_too_busy_to_greet_would_be_so_to_every_mail() {
     let sink = SmtpSink::start(Script::accepting().say(At::Greeting, "421 4.3.2 too many connections"));
     assert_eq!(fault_of_the_deployment(send_to(&sink).await), "connecting: 421 4.3.2 too many connections");

@@ -65,6 +65,9 @@ enum Fault {
     Connection(#[from] std::io::Error),
     #[error(transparent)]
     Conversation(#[from] lettre::transport::smtp::Error),
+    /// A reply that goes with another command: which of them it meant can't be known, nor what any later one means.
+    #[error("answered out of turn: {0}")]
+    OutOfTurn(String),
 }
 
 impl fmt::Display for Phase {
@@ -159,15 +162,23 @@ impl Relay {
 
 async fn deliver(connection: &mut AsyncSmtpConnection, mail: &Rendered, phase: &mut Phase) -> Result<Response, Fault> {
     *phase = Phase::Sender;
-    connection.command(Mail::new(mail.envelope().from().cloned(), Vec::new())).await?;
+    done(connection.command(Mail::new(mail.envelope().from().cloned(), Vec::new())).await?)?;
     for recipient in mail.envelope().to() {
         *phase = Phase::Recipient;
-        connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?;
+        done(connection.command(Rcpt::new(recipient.clone(), Vec::new())).await?)?;
     }
     *phase = Phase::Announcement;
-    connection.command(Data).await?;
+    let asked = connection.command(Data).await?;
+    if asked.code().severity != Severity::PositiveIntermediate {
+        return Err(Fault::OutOfTurn(reply(&asked)));
+    }
     *phase = Phase::Content;
-    Ok(connection.message(mail.bytes()).await?)
+    done(connection.message(mail.bytes()).await?)
+}
+
+/// Takes "done" alone: to the library "go on" is as good, and a mail that was only asked for would be taken for one that went.
+fn done(response: Response) -> Result<Response, Fault> {
+    if response.code().severity == Severity::PositiveCompletion { Ok(response) } else { Err(Fault::OutOfTurn(reply(&response))) }
 }
 
 /// Says whose fault a failed command is.
@@ -178,7 +189,7 @@ async fn deliver(connection: &mut AsyncSmtpConnection, mail: &Rendered, phase: &
 fn judge(phase: Phase, fault: &Fault) -> SendFault {
     let answer = match fault {
         Fault::Conversation(fault) => fault.status().map(|code| (code, fault.source())),
-        Fault::Connection(_) => None,
+        Fault::Connection(_) | Fault::OutOfTurn(_) => None,
     };
     let Some((code, text)) = answer else {
         return SendFault::Deployment(one_line(&format!("{phase}: {fault}")));
