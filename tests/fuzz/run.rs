@@ -137,8 +137,8 @@ impl Run {
 
     /// Says how it went.
     pub(crate) fn end(self) -> ExitCode {
+        // a name that cargo was given is another test's, as like as not
         println!("{} targets, {} findings, seed {}", self.targets, self.findings, self.asked.seed);
-        assert!(self.targets > 0, "no target has such a name");
         ExitCode::from(u8::from(self.findings > 0))
     }
 }

@@ -13,6 +13,7 @@ mod names;
 mod page_tokens;
 mod password_files;
 mod passwords;
+mod replies;
 mod tokens;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const ALL: [Target; 14] = [
+pub(crate) const ALL: [Target; 15] = [
     Target { name: "emails", rounds: 20_000, seeds: files, holds: emails::holds },
     Target { name: "names", rounds: 20_000, seeds: files, holds: names::holds },
     Target { name: "ids", rounds: 20_000, seeds: files, holds: ids::holds },
@@ -44,6 +45,7 @@ pub(crate) const ALL: [Target; 14] = [
     Target { name: "password_files", rounds: 600, seeds: files, holds: password_files::holds },
     Target { name: "passwords", rounds: 600, seeds: files, holds: passwords::holds },
     Target { name: "letters", rounds: 600, seeds: files, holds: letters::holds },
+    Target { name: "replies", rounds: 500, seeds: files, holds: replies::holds },
     Target { name: "events", rounds: 50_000, seeds: events::seeds, holds: events::holds },
     Target { name: "link_keys", rounds: 1000, seeds: files, holds: link_keys::holds },
 ];
