@@ -52,9 +52,12 @@ fn keep_memory_private() {
 /// Each connection is an open file, and the usual limit on those is as low as that on connections.
 fn raise_open_files(connections: usize) {
     /// The database, its log, mails, sockets to the relay.
-    const OTHERS: u64 = 256;
+    const OTHERS: usize = 256;
+    /// A core's runtime: what it waits with.
+    const CORE: usize = 8;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let wanted = u64::try_from(connections.saturating_add(OTHERS + CORE * cores)).unwrap_or(u64::MAX);
     if current.is_some_and(|current| current < wanted) {
         let most = maximum.map_or(wanted, |maximum| maximum.min(wanted));
         let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });

@@ -98,8 +98,9 @@
 //! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
 //! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
-//! - **Four peers together**, or many networks, can hold all connections, and then others wait, operators on their socket apart. Memory stays
-//!   bounded. A peer that asks as fast as it can takes its part of the processor.
+//! - **Four peers together**, or many networks, can hold all connections or calls, and then others wait or are refused, operators on their
+//!   socket apart; so can one client of a trusted proxy that doesn't limit its clients. Memory stays bounded. A peer that asks as fast as it can
+//!   takes its part of the processor.
 //! - **The last of what time tells of an address**: a look-up finds its row or doesn't, an address is mentioned for the first time or again, a
 //!   mail that waits makes way or none does; and what mail goes is decided right after the answer. While logins have hashes of several costs,
 //!   whoever measures an address before and after its login ends, or the link key is rotated, may see its time change once.

@@ -5,6 +5,8 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -79,7 +81,7 @@ where
                 Ok(Ok(response)) => explained(response, trace),
                 Err(_) => refusal(Code::DeadlineExceeded, &format!("not answered within {deadline:?}"), trace),
             };
-            end.turned_away = response.extensions().get::<TurnedAway>().is_some();
+            end.turned_away = response.extensions().get().cloned().unwrap_or_default();
             end.note(response.headers());
             response.map(|inner| Body::new(TracedBody { inner, end }))
         };
@@ -110,21 +112,38 @@ fn explained(response: Response<Body>, trace: TraceId) -> Response<Body> {
 }
 
 fn refusal(code: Code, message: &str, trace: TraceId) -> Response<Body> {
-    let metadata = [("trace_id".to_owned(), trace.to_string())];
-    let details = ErrorDetails::with_error_info("PROTOCOL", "usermanagement.circonus", metadata);
-    Status::with_error_details(code, message, details).into_http()
+    of_the_protocol(code, message, trace).into_http()
 }
 
-/// In an answer's extensions: the call was one too many at once. Such calls are counted, and logged for nobody but who looks closely.
-#[derive(Clone, Copy, Debug)]
-pub struct TurnedAway;
+/// A refusal of the protocol itself.
+pub(crate) fn of_the_protocol(code: Code, message: &str, trace: TraceId) -> Status {
+    let metadata = [("trace_id".to_owned(), trace.to_string())];
+    let details = ErrorDetails::with_error_info("PROTOCOL", "usermanagement.circonus", metadata);
+    Status::with_error_details(code, message, details)
+}
+
+/// In an answer's extensions: whether the call, or its bytes, were too many at once, as far as is known. Such calls are counted, and logged for
+/// nobody but who looks closely.
+#[derive(Clone, Debug, Default)]
+pub struct TurnedAway(Arc<AtomicBool>);
+
+impl TurnedAway {
+    /// Says that it was.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// Writes the log line when the call ends, in whatever way: its drop is the end.
 struct EndOfCall {
     span: Span,
     begun: Instant,
     quiet: bool,
-    turned_away: bool,
+    turned_away: TurnedAway,
     code: Option<Code>,
     rpc: &'static str,
     metrics: Metrics,
@@ -140,7 +159,7 @@ impl EndOfCall {
         let name: String = path.chars().take(LONGEST_NAME).collect();
         let quiet = ["grpc.health.", "grpc.reflection."].iter().any(|prefix| path.starts_with(prefix));
         let span = tracing::info_span!("call", rpc = name, trace.id = %trace);
-        Self { span, begun: Instant::now(), quiet, turned_away: false, code: None, rpc, metrics }
+        Self { span, begun: Instant::now(), quiet, turned_away: TurnedAway::default(), code: None, rpc, metrics }
     }
 
     fn note(&mut self, headers: &HeaderMap) {
@@ -157,7 +176,7 @@ impl Drop for EndOfCall {
         let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.code {
             None => tracing::debug!(duration_ms, "call ended by the caller or the shutdown"),
-            Some(code) if self.turned_away => tracing::debug!(grpc.status = ?code, duration_ms, "call turned away"),
+            Some(code) if self.turned_away.get() => tracing::debug!(grpc.status = ?code, duration_ms, "call turned away"),
             Some(code @ (Code::Internal | Code::Unknown | Code::DataLoss | Code::Unavailable)) => {
                 tracing::error!(grpc.status = ?code, duration_ms, "call failed");
             }

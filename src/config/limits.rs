@@ -58,15 +58,17 @@ impl Limits {
     /// The most memory in bytes that callers can make a server use, whoever they are and whatever they do, beside what it keeps of its
     /// data and takes for hashing passwords.
     ///
-    /// A connection holds its windows and buffers (`server::core` has the numbers), each of its streams an answer of headers alone that
-    /// isn't taken, a call its own headers and what it is worked on with, and a byte of a request once more as what it is parsed into.
+    /// A connection holds its windows and buffers, with TLS (`server::core` has the numbers), each of its streams an answer of headers alone
+    /// that isn't taken, a call its own headers and what it is worked on with, a byte of a request once more as what it is parsed into, and
+    /// each core one message whose entries are two bytes on their way and near a hundred when they were read.
     #[must_use]
-    pub fn most_memory(&self) -> usize {
+    pub fn most_memory(&self, cores: usize) -> usize {
         let streams = usize::try_from(self.streams_per_connection).unwrap_or(usize::MAX);
-        let connection = (4 * KIB).saturating_mul(streams).saturating_add(192 * KIB);
+        let connection = (8 * KIB).saturating_mul(streams).saturating_add(288 * KIB);
         let connections = connection.saturating_mul(self.connections);
-        let calls = (32 * KIB).saturating_mul(self.calls);
-        connections.saturating_add(calls).saturating_add(self.buffered_bytes.saturating_mul(2))
+        let calls = (64 * KIB).saturating_mul(self.calls);
+        let read = self.message_bytes.saturating_mul(cores).saturating_mul(48);
+        [calls, self.buffered_bytes.saturating_mul(2), read].into_iter().fold(connections, usize::saturating_add)
     }
 }
 

@@ -1,35 +1,93 @@
 //! Counts each call, its request and its answer against what its peer and all together may hold ([`super::shares`]).
+//!
+//! A request is given on when its end has come, not before: what it is parsed into may be many times larger, and would be held for as long as a
+//! caller likes. A change goes on when its caller goes away, and keeps its place until it is done, or a caller who leaves at once could
+//! have any number of them wait.
 
 use std::convert::Infallible;
+use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request, Response};
 use http_body::{Frame, SizeHint};
-use tonic::Status;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Layer, Service};
+use tracing::{Instrument as _, Span};
 
 use super::answers::Answers;
 use super::connection::Origin;
 use super::shares::Call;
 use crate::api::status;
-use crate::api::trace::TurnedAway;
+use crate::api::trace::{TurnedAway, of_the_protocol};
+use crate::config::Limits;
 use crate::domain::error::Error;
 use crate::domain::id::TraceId;
 use crate::metrics::Metrics;
 
+/// What a call is, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It changes nothing, so there is no harm in withholding its answer: it can be asked again.
+    Read,
+    /// The same, with any number of questions and answers.
+    Conversation,
+    Change,
+    /// A change of many, each of which is answered.
+    Batch,
+}
+
+impl Kind {
+    fn of(path: &str) -> Self {
+        const READS: [&str; 7] = ["Get", "List", "Check", "BatchCheck", "Preview", "Verify", "Export"];
+        let method = path.rsplit('/').next().unwrap_or_default();
+        match path {
+            _ if path.starts_with("/grpc.reflection.") => Self::Conversation,
+            _ if path.starts_with("/grpc.health.") || READS.iter().any(|read| method.starts_with(read)) => Self::Read,
+            _ if method.starts_with("Batch") => Self::Batch,
+            _ => Self::Change,
+        }
+    }
+
+    /// Bytes that an answer must have room for before the call begins; for the others it is looked at when there is one.
+    const fn room(self) -> usize {
+        match self {
+            Self::Read | Self::Conversation => 0,
+            Self::Change => 4 * 1024,
+            Self::Batch => 2 * 1024 * 1024,
+        }
+    }
+
+    const fn is_change(self) -> bool {
+        matches!(self, Self::Change | Self::Batch)
+    }
+}
+
 /// Takes the [`Origin`] out of each request and leaves the peer there, for the services.
 #[derive(Clone)]
-pub(super) struct CountLayer(pub(super) Metrics);
+pub(super) struct CountLayer {
+    limits: Limits,
+    metrics: Metrics,
+    changes: TaskTracker,
+}
+
+impl CountLayer {
+    pub(super) fn new(limits: Limits, metrics: Metrics) -> Self {
+        Self { limits, metrics, changes: TaskTracker::new() }
+    }
+}
 
 impl<S> Layer<S> for CountLayer {
     type Service = Count<S>;
 
     fn layer(&self, inner: S) -> Count<S> {
-        Count { inner, metrics: self.0.clone() }
+        Count { inner, layer: self.clone() }
     }
 }
 
@@ -37,7 +95,7 @@ impl<S> Layer<S> for CountLayer {
 #[derive(Clone)]
 pub(super) struct Count<S> {
     inner: S,
-    metrics: Metrics,
+    layer: CountLayer,
 }
 
 impl<S> Service<Request<Body>> for Count<S>
@@ -54,36 +112,55 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let CountLayer { limits, metrics, changes } = self.layer.clone();
         let trace = request.extensions().get().copied().unwrap_or_else(|| TraceId::from_bytes([0; 16]));
         let Some(Origin { peer, holder, answers }) = request.extensions_mut().remove() else {
             unreachable!("every connection says where it comes from");
         };
         request.extensions_mut().insert(peer);
-        let refusals = Refusals { trace, metrics: self.metrics.clone() };
-        let call = match holder.call() {
+        let refusals = Refusals { trace, metrics, turned_away: TurnedAway::default(), unsaid: Arc::default() };
+        let kind = Kind::of(request.uri().path());
+        // a share may be smaller than the largest answers
+        let room = kind.room().min(limits.buffered_bytes_per_peer.min(limits.buffered_bytes) / 2);
+        let call = match holder.call(room) {
             Ok(call) => Arc::new(call),
             Err(error) => {
                 let mut refused = refusals.status(&error).into_http();
-                refused.extensions_mut().insert(TurnedAway);
+                refused.extensions_mut().insert(refusals.turned_away);
                 return Box::pin(std::future::ready(Ok(refused)));
             }
         };
-        let withhold = only_reads(request.uri().path());
-        let asked = Arc::clone(&call);
-        let request = request.map(|inner| Body::new(Asked { inner, call: asked, refusals: refusals.clone() }));
+        let held = (kind != Kind::Conversation).then(BytesMut::new);
+        // a message's length stands before it in five bytes
+        let (asked, most) = (Arc::clone(&call), limits.message_bytes + 5);
+        let request =
+            request.map(|inner| Body::new(Asked { inner, call: asked, refusals: refusals.clone(), held, most, ended: false }));
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let response = answer.await?;
-            Ok(response.map(|inner| Body::new(Answer { inner, call, answers, withhold, refusals, ended: false })))
+            let response = if kind.is_change() {
+                let place = Arc::clone(&call);
+                let change = async move {
+                    let response = answer.await;
+                    drop(place);
+                    response
+                };
+                match changes.spawn(change.instrument(Span::current())).await {
+                    Ok(response) => response?,
+                    Err(ended) if ended.is_panic() => resume_unwind(ended.into_panic()),
+                    // with its runtime, as this will
+                    Err(_) => std::future::pending().await,
+                }
+            } else {
+                answer.await?
+            };
+            let idle = (kind == Kind::Conversation).then(|| Idle::new(limits.request));
+            let turned_away = refusals.turned_away.clone();
+            let mut response =
+                response.map(|inner| Body::new(Answer { inner, call, answers, kind, refusals, idle, ended: false }));
+            response.extensions_mut().insert(turned_away);
+            Ok(response)
         })
     }
-}
-
-/// Whether a call changes nothing, so that there is no harm in withholding its answer: it can be asked again.
-fn only_reads(path: &str) -> bool {
-    let method = path.rsplit('/').next().unwrap_or_default();
-    let reads = ["Get", "List", "Check", "BatchCheck", "Preview", "Verify", "Export", "ServerReflectionInfo"];
-    reads.iter().any(|read| method.starts_with(read))
 }
 
 /// How a call is told that it is one too many. Nothing is logged of it, for there may be a great many.
@@ -91,6 +168,9 @@ fn only_reads(path: &str) -> bool {
 struct Refusals {
     trace: TraceId,
     metrics: Metrics,
+    turned_away: TurnedAway,
+    /// What a conversation that ends for it doesn't say by itself.
+    unsaid: Arc<Mutex<Option<Status>>>,
 }
 
 impl Refusals {
@@ -98,7 +178,12 @@ impl Refusals {
         if let Error::LimitReached(reached) = error {
             self.metrics.limit_reached(reached.limit);
         }
+        self.turned_away.set();
         status::unlogged(error, self.trace)
+    }
+
+    fn unsaid(&self) -> std::sync::MutexGuard<'_, Option<Status>> {
+        self.unsaid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,6 +192,11 @@ struct Asked {
     inner: Body,
     call: Arc<Call>,
     refusals: Refusals,
+    /// What has come of it until it is whole, in one piece: it may come byte by byte. None for a conversation, which has no end to wait for.
+    held: Option<BytesMut>,
+    /// More than this is given on as it is, to be refused for its length.
+    most: usize,
+    ended: bool,
 }
 
 impl http_body::Body for Asked {
@@ -114,23 +204,56 @@ impl http_body::Body for Asked {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-            && let Err(error) = self.call.asked(data.len())
-        {
-            self.inner = Body::empty();
-            return Poll::Ready(Some(Err(self.refusals.status(&error))));
+        let this = &mut *self;
+        while !this.ended {
+            let frame = ready!(Pin::new(&mut this.inner).poll_frame(context)).transpose()?;
+            let data = match frame.map(Frame::into_data) {
+                Some(Ok(data)) => data,
+                // its trailers say nothing that anybody wants to know
+                Some(Err(_)) => continue,
+                None => {
+                    this.ended = true;
+                    break;
+                }
+            };
+            if let Err(error) = this.call.asked(data.len()) {
+                this.inner = Body::empty();
+                this.held = None;
+                this.ended = true;
+                let status = this.refusals.status(&error);
+                *this.refusals.unsaid() = Some(status.clone());
+                return Poll::Ready(Some(Err(status)));
+            }
+            let Some(held) = &mut this.held else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
+            held.extend_from_slice(&data);
+            this.ended = held.len() > this.most;
         }
-        Poll::Ready(frame)
+        let whole = this.held.take().filter(|whole| !whole.is_empty());
+        Poll::Ready(whole.map(|whole| Ok(Frame::data(whole.freeze()))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.held.as_ref().is_none_or(BytesMut::is_empty) && (self.ended || self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        SizeHint::default()
+    }
+}
+
+/// How long a conversation may rest.
+struct Idle {
+    longest: Duration,
+    end: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(longest: Duration) -> Self {
+        Self { longest, end: Box::pin(tokio::time::sleep(longest)) }
+    }
+
+    fn begin_anew(&mut self) {
+        self.end.as_mut().reset(Instant::now() + self.longest);
     }
 }
 
@@ -139,9 +262,20 @@ struct Answer {
     inner: Body,
     call: Arc<Call>,
     answers: Answers,
-    withhold: bool,
+    kind: Kind,
     refusals: Refusals,
+    idle: Option<Idle>,
     ended: bool,
+}
+
+impl Answer {
+    fn end(&mut self, status: &Status) -> Result<Frame<Bytes>, Status> {
+        self.ended = true;
+        self.inner = Body::empty();
+        let mut trailers = HeaderMap::new();
+        status.add_header(&mut trailers)?;
+        Ok(Frame::trailers(trailers))
+    }
 }
 
 impl http_body::Body for Answer {
@@ -149,24 +283,41 @@ impl http_body::Body for Answer {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if self.ended {
+        let this = &mut *self;
+        if this.ended {
             return Poll::Ready(None);
         }
-        let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(context)?) else { return Poll::Ready(None) };
-        let frame = match frame.into_data() {
-            Err(trailers) => trailers,
-            Ok(data) => match self.call.answers(data.len(), self.withhold) {
-                Ok(charge) => Frame::data(self.answers.hold(data, charge)),
-                Err(error) => {
-                    self.ended = true;
-                    self.inner = Body::empty();
-                    let mut trailers = HeaderMap::new();
-                    self.refusals.status(&error).add_header(&mut trailers)?;
-                    Frame::trailers(trailers)
-                }
-            },
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context)? else {
+            let Some(idle) = &mut this.idle else { return Poll::Pending };
+            ready!(idle.end.as_mut().poll(context));
+            let rested = of_the_protocol(Code::DeadlineExceeded, "nothing was asked for too long", this.refusals.trace);
+            return Poll::Ready(Some(this.end(&rested)));
         };
-        Poll::Ready(Some(Ok(frame)))
+        let data = match frame.map(Frame::into_data) {
+            Some(Ok(data)) => data,
+            end => {
+                let unsaid = (this.kind == Kind::Conversation).then(|| this.refusals.unsaid().take()).flatten();
+                return Poll::Ready(match (unsaid, end) {
+                    (Some(status), _) => Some(this.end(&status)),
+                    (None, Some(Err(trailers))) => Some(Ok(trailers)),
+                    (None, _) => None,
+                });
+            }
+        };
+        if let Some(idle) = &mut this.idle {
+            // what was asked further may be held still
+            idle.begin_anew();
+        } else {
+            this.call.settle();
+        }
+        let charge = if this.kind.is_change() { Ok(this.call.must_answer(data.len())) } else { this.call.answers(data.len()) };
+        Poll::Ready(Some(match charge {
+            Ok(charge) => Ok(Frame::data(this.answers.hold(data, charge))),
+            Err(error) => {
+                let refused = this.refusals.status(&error);
+                this.end(&refused)
+            }
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -174,6 +325,6 @@ impl http_body::Body for Answer {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.ended { SizeHint::with_exact(0) } else { self.inner.size_hint() }
+        SizeHint::default()
     }
 }

@@ -144,7 +144,7 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
     });
     let serve = http2(limits)
         .layer(TraceLayer::new(Clock::System, limits.request, metrics.clone()))
-        .layer(CountLayer(metrics.clone()))
+        .layer(CountLayer::new(limits, metrics.clone()))
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, drain.cancelled());
     tokio::select! {
@@ -174,8 +174,8 @@ async fn admit(
     }
 }
 
-/// Headers of one call in bytes: a bearer token and some context of tracing are below 1 KiB.
-const HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// Headers of one call in bytes: a bearer token and some context of tracing are below 1 KiB. Many short ones take five times as much.
+const HEADER_LIST_BYTES: u32 = 8 * 1024;
 /// Data that may be under way to one call, and to one connection, before it is taken; what a hostile connection can make us hold.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 128 * 1024;

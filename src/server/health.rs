@@ -80,7 +80,8 @@ impl Health {
     }
 
     pub(super) fn service(&self) -> HealthServer<HealthService> {
-        HealthServer::new(HealthService { state: self.state.subscribe() })
+        // a question has one name, which isn't one of these if it is longer
+        HealthServer::new(HealthService { state: self.state.subscribe() }).max_decoding_message_size(1024)
     }
 }
 

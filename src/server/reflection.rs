@@ -3,9 +3,14 @@
 use tonic::service::Routes;
 use tonic_reflection::server::{Builder, Error};
 
+/// A question names one thing, and is copied some times before it is answered.
+const QUESTION_BYTES: usize = 4 * 1024;
+
 /// Adds both, with the contract, the error details (else clients can't show them decoded) and the health service.
 pub(super) fn add(routes: Routes) -> Result<Routes, Error> {
-    Ok(routes.add_service(builder().build_v1()?).add_service(builder().build_v1alpha()?))
+    let (newer, older) = (builder().build_v1()?, builder().build_v1alpha()?);
+    let newer = newer.max_decoding_message_size(QUESTION_BYTES);
+    Ok(routes.add_service(newer).add_service(older.max_decoding_message_size(QUESTION_BYTES)))
 }
 
 fn builder() -> Builder<'static> {

@@ -139,10 +139,12 @@ impl Holder {
         Self { whole: None, own: None }
     }
 
-    /// Counts a call until what is answered is dropped.
-    pub(super) fn call(&self) -> Result<Call, Error> {
+    /// Counts a call until what is answered is dropped, with so many bytes for its answer.
+    pub(super) fn call(&self, room: usize) -> Result<Call, Error> {
         self.take(|share| &share.calls, 1, Limit::CallsPerPeer)?;
-        Ok(Call { holder: self.clone(), request: AtomicUsize::new(0) })
+        let call = Call { holder: self.clone(), counted: AtomicUsize::new(0) };
+        call.asked(room)?;
+        Ok(call)
     }
 
     fn bytes(&self, amount: usize) -> Result<(), Error> {
@@ -175,32 +177,34 @@ impl Holder {
 /// A call, counted until it is dropped.
 pub(super) struct Call {
     holder: Holder,
-    /// Bytes of its request that are counted.
-    request: AtomicUsize,
+    /// Bytes that are counted: of its request, and the room for its answer.
+    counted: AtomicUsize,
 }
 
 impl Call {
     /// Counts bytes of the request that arrived.
     pub(super) fn asked(&self, amount: usize) -> Result<(), Error> {
         self.holder.bytes(amount)?;
-        self.request.fetch_add(amount, Ordering::Relaxed);
+        self.counted.fetch_add(amount, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Counts bytes of an answer until what is answered is dropped. What was asked until then isn't held any more.
-    pub(super) fn answers(&self, amount: usize, may_be_withheld: bool) -> Result<Charge, Error> {
-        self.settle();
-        if may_be_withheld {
-            self.holder.bytes(amount)?;
-        } else {
-            self.holder.each().for_each(|share| share.bytes.overdraw(amount));
-        }
+    /// Counts bytes of an answer until what is answered is dropped.
+    pub(super) fn answers(&self, amount: usize) -> Result<Charge, Error> {
+        self.holder.bytes(amount)?;
         Ok(Charge { holder: self.holder.clone(), amount })
     }
 
-    fn settle(&self) {
-        let asked = self.request.swap(0, Ordering::Relaxed);
-        self.holder.each().for_each(|share| share.bytes.give_back(asked));
+    /// The same for the answer to a change, which was made and is never withheld: it has room since the call began.
+    pub(super) fn must_answer(&self, amount: usize) -> Charge {
+        self.holder.each().for_each(|share| share.bytes.overdraw(amount));
+        Charge { holder: self.holder.clone(), amount }
+    }
+
+    /// Gives back what was counted until now: the request was worked on, and isn't held any more.
+    pub(super) fn settle(&self) {
+        let counted = self.counted.swap(0, Ordering::Relaxed);
+        self.holder.each().for_each(|share| share.bytes.give_back(counted));
     }
 }
 
@@ -285,13 +289,13 @@ mod tests {
     fn calls_are_bounded_for_each_peer_and_for_all_but_operators() {
         let shares = shares();
         let (one, other) = (shares.seat(&from("192.0.2.1")).unwrap(), shares.seat(&from("192.0.2.2")).unwrap());
-        let calls: Vec<_> = std::iter::repeat_with(|| one.holder().call().unwrap()).take(3).collect();
-        assert_eq!(limit(one.holder().call()), "limits.calls_per_peer");
-        let others: Vec<_> = std::iter::repeat_with(|| other.holder().call().unwrap()).take(2).collect();
-        assert_eq!(limit(other.holder().call()), "busy", "all together");
-        assert!(shares.seat(&on(Listener::OperatorsSocket, 0)).unwrap().holder().call().is_ok());
+        let calls: Vec<_> = std::iter::repeat_with(|| one.holder().call(0).unwrap()).take(3).collect();
+        assert_eq!(limit(one.holder().call(0)), "limits.calls_per_peer");
+        let others: Vec<_> = std::iter::repeat_with(|| other.holder().call(0).unwrap()).take(2).collect();
+        assert_eq!(limit(other.holder().call(0)), "busy", "all together");
+        assert!(shares.seat(&on(Listener::OperatorsSocket, 0)).unwrap().holder().call(0).is_ok());
         drop(calls);
-        assert!(other.holder().call().is_ok(), "what was refused took nothing");
+        assert!(other.holder().call(0).is_ok(), "what was refused took nothing");
         drop(others);
     }
 
@@ -299,17 +303,19 @@ mod tests {
     fn bytes_are_counted_until_the_answer_is_gone_and_an_answer_that_must_go_out_goes_out() {
         let shares = shares();
         let seat = shares.seat(&from("192.0.2.1")).unwrap();
-        let call = seat.holder().call().unwrap();
+        let call = seat.holder().call(0).unwrap();
         call.asked(200).unwrap();
         assert_eq!(limit(call.asked(101)), "limits.buffered_bytes_per_peer");
-        let answer = call.answers(250, true).expect("the request isn't held any more");
-        assert_eq!(limit(call.answers(100, true)), "limits.buffered_bytes_per_peer");
-        let change = call.answers(100, false).expect("a change was made, and is answered");
+        assert_eq!(limit(call.answers(101)), "limits.buffered_bytes_per_peer");
+        call.settle();
+        let answer = call.answers(250).expect("the request isn't held any more");
+        assert_eq!(limit(seat.holder().call(51)), "limits.buffered_bytes_per_peer");
+        let change = call.must_answer(100);
         drop((call, answer));
-        let again = seat.holder().call().unwrap();
-        assert_eq!(limit(again.asked(201)), "limits.buffered_bytes_per_peer");
+        let again = seat.holder().call(200).unwrap();
+        assert_eq!(limit(again.asked(1)), "limits.buffered_bytes_per_peer");
         drop(change);
-        again.asked(300).expect("all is given back");
+        again.asked(100).expect("all is given back");
     }
 
     #[test]

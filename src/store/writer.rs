@@ -20,13 +20,16 @@ use tracing::{Instrument as _, Span, error, info, trace, trace_span, warn};
 
 use crate::domain::clock::Clock;
 use crate::domain::error::{Error, chain};
-use crate::domain::event::Origin;
+use crate::domain::event::{Door, Origin};
 
 use super::tx::{Committed, Tail, Tx};
 use super::{Tuning, events};
 
 /// Jobs that may wait; one more is refused as busy.
 const QUEUE: usize = 4096;
+
+/// Those that are left to operators on their socket and to the service itself, whatever others ask for.
+const RESERVED: usize = QUEUE / 8;
 
 /// How often callers that find the queue full are asked to come back.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -122,6 +125,10 @@ impl Writer {
             };
             Box::pin(work.instrument(write).instrument(call))
         });
+        let has_precedence = matches!(origin.door, Door::OperatorsSocket | Door::Inside);
+        if !has_precedence && self.jobs.capacity() <= RESERVED {
+            return Err(Error::Busy { retry_after: RETRY_AFTER });
+        }
         self.jobs.try_send(Queued { origin, job }).map_err(|full| match full {
             mpsc::error::TrySendError::Full(_) => Error::Busy { retry_after: RETRY_AFTER },
             // this is a way to it, so it can't have been told to end

@@ -12,11 +12,12 @@ use tokio::task::JoinSet;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_types::StatusExt as _;
 use user_management::config::Config;
 
-use crate::harness::{LONG, Running, health_of};
+use crate::harness::{LONG, Running, health_of, refusal_of};
 use crate::program::{Started, program};
 use wire::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Wire};
 
@@ -97,6 +98,8 @@ async fn whatever_one_peer_does_others_are_answered_and_the_server_ends_in_time(
 async fn memory_stays_under_the_stated_bound_whatever_many_peers_do() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config::from_toml(&format!("data_dir = '{}'", directory.path().display())).expect("the defaults");
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let bound = config.limits.most_memory(cores);
     for (name, assault) in assaults::ALL.into_iter().filter(|(name, _)| assaults::HOLDING.contains(name)) {
         // what is held is held on, as if it came again and again
         let site = Site::start(&[("LIMITS__HANDSHAKE_SECONDS", "3600"), ("LIMITS__REQUEST_SECONDS", "3600")]);
@@ -112,8 +115,8 @@ async fn memory_stays_under_the_stated_bound_whatever_many_peers_do() {
             assert_eq!(health_of(site.operator().await, "").await.expect("answered"), ServingStatus::Serving);
         }
         let used = site.memory() - before;
-        eprintln!("{name}: {} MiB of {}", used >> 20, config.limits.most_memory() >> 20);
-        assert!(used < config.limits.most_memory(), "{name}: {used}");
+        eprintln!("{name}: {} MiB of {}", used >> 20, bound >> 20);
+        assert!(used < bound, "{name}: {used}");
         drop(held);
     }
 }
@@ -159,6 +162,24 @@ async fn calls_beyond_a_share_are_refused_with_what_to_do_until_others_end() {
 }
 
 #[tokio::test]
+async fn a_change_keeps_its_place_when_its_caller_leaves_until_it_is_done() {
+    let server = Running::start("limits.calls_per_peer = 1");
+    let channel = server.tcp().connect().await.expect("connected");
+    let refused = async || health_of(channel.clone(), "").await.is_err_and(|refused| refused.code() == Code::ResourceExhausted);
+    let mut change = Box::pin(refusal_of(channel.clone(), "/test.Test/Hang"));
+    let begun = async { while !refused().await {} };
+    tokio::select! {
+        _ = &mut change => panic!("it never ends"),
+        begun = tokio::time::timeout(LONG, begun) => begun.expect("it began"),
+    }
+    drop(change);
+    // on the same connection, so the server has heard that nobody waits
+    for _ in 0..10 {
+        assert!(refused().await, "else any number of changes could wait");
+    }
+}
+
+#[tokio::test]
 async fn requests_and_answers_beyond_a_share_of_bytes_are_refused() {
     let server = Running::start("limits.message_bytes = 1024\nlimits.buffered_bytes_per_peer = 1024");
     let channel = server.tcp().connect().await.expect("connected");
@@ -172,7 +193,12 @@ async fn requests_and_answers_beyond_a_share_of_bytes_are_refused() {
     let mut answers = client.server_reflection_info(stream::iter([question])).await.expect("begun").into_inner();
     let refused = answers.message().await.expect_err("the contract has more");
     assert_eq!(refused.get_details_error_info().unwrap().metadata["limit"], "limits.buffered_bytes_per_peer");
-    // four connections may hold as much as one window each of a request whose end doesn't come
+    // a question that is too long for the share is told so as well, though the conversation doesn't say it by itself
+    let long = tonic_reflection::pb::v1::ServerReflectionRequest { host: "x".repeat(1500), message_request: None };
+    let mut answers = client.server_reflection_info(stream::iter([long])).await.expect("begun").into_inner();
+    let refused = answers.message().await.expect_err("too long");
+    assert_eq!(refused.get_details_error_info().unwrap().metadata["limit"], "limits.buffered_bytes_per_peer");
+    // somebody holds what is left with a request whose end doesn't come
     let to = server.addresses.tcp[0];
     let begun = [
         wire::frame(HEADERS, END_HEADERS, 1, &wire::call("/grpc.health.v1.Health/Check")),
@@ -229,9 +255,15 @@ async fn answers_that_are_not_taken_end_their_connection_and_no_other() {
     // who has nothing to take is left alone
     let server = Running::start("limits.request_seconds = 1");
     let idle = server.tcp().connect().await.expect("connected");
-    let mut watch =
-        ServerReflectionClient::new(idle.clone()).server_reflection_info(stream::pending()).await.unwrap().into_inner();
+    let request = tonic_health::pb::HealthCheckRequest::default();
+    let mut watch = HealthClient::new(idle.clone()).watch(request).await.unwrap().into_inner();
+    watch.message().await.expect("the present state");
     assert!(tokio::time::timeout(Duration::from_millis(2500), watch.message()).await.is_err(), "it stays open");
+    // but for who holds a place with questions that don't come
+    let mut silent =
+        ServerReflectionClient::new(idle.clone()).server_reflection_info(stream::pending()).await.unwrap().into_inner();
+    let rested = tokio::time::timeout(LONG, silent.message()).await.expect("ended").expect_err("refused");
+    assert_eq!((rested.code(), rested.get_details_error_info().unwrap().reason.as_str()), (Code::DeadlineExceeded, "PROTOCOL"));
     assert_eq!(health_of(idle, "").await.unwrap(), ServingStatus::Serving);
     site.answers(&earlier).await;
 }

@@ -3,7 +3,7 @@
 pub(crate) mod bare;
 
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use sqlx::sqlite::SqlitePool;
 use tempfile::TempDir;
@@ -13,6 +13,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use user_management::domain::clock::Clock;
 use user_management::domain::error::Error;
+use user_management::domain::event::{Door, Origin};
 use user_management::store::{DataDir, Opened, Store, Tuning, Tx};
 
 use crate::site::{BEGINNING, Site};
@@ -37,6 +38,31 @@ async fn fills_the_disk(tx: &mut Tx, name: &str) -> Result<u64, Error> {
     sqlx::query("pragma max_page_count = 1").execute(tx.sql()).await?;
     sqlx::query("update accounts set display_name = hex(zeroblob(1000000)) where name = ?").bind(name).execute(tx.sql()).await?;
     Ok(seq)
+}
+
+#[tokio::test]
+async fn whoever_fills_the_queue_leaves_room_for_operators_and_the_service_itself() {
+    let bare = Bare::start().await;
+    let (release, held) = hold(&bare.store).await;
+    let from = |door| Origin { door, ..origin() };
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut write = Box::pin(bare.store.write(from(Door::Tcp), async move |_| Ok(())));
+        match write.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => waiting.push(write),
+            Poll::Ready(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, Err(Error::Busy { .. })));
+    assert!(waiting.len() > 3000, "{}", waiting.len());
+    let tool = bare.store.write(from(Door::ToolsSocket), async move |_| Ok(())).await;
+    assert!(matches!(tool, Err(Error::Busy { .. })), "everybody else shares what is left to all");
+    let operator = queued(bare.store.write(from(Door::OperatorsSocket), async move |_| Ok(())));
+    let housekeeping = queued(bare.store.write(from(Door::Inside), async move |_| Ok(())));
+    release.send(()).expect("held");
+    held.await.expect("done");
+    operator.await.expect("its turn comes");
+    housekeeping.await.expect("and its");
 }
 
 #[tokio::test]

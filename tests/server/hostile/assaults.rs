@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::wire::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire};
+use super::wire::{self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, WINDOW_UPDATE, Wire};
 
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const SIGN_UP: &str = "/circonus.usermanagement.v1.Identity/SignUp";
@@ -110,14 +110,21 @@ pub(crate) fn thousands_of_streams(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> 
     })
 }
 
-/// Sixteen thousand entries in each message: an empty one is two bytes on its way.
+/// Half a million entries in each message, all but the end of the call: an empty one is two bytes on its way, and fifty when it was read.
 pub(crate) fn unpacking(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
-    let entries = [0x12, 0].repeat(16 * 1024);
-    let call = |stream: u32| ask(stream, "/circonus.usermanagement.v1.UserManagement/BatchInviteUsers", &entries);
-    let calls = numbers(3).flat_map(call).collect::<Vec<_>>();
-    speaking(to, from, &[], |wire| {
-        wire.send(&calls);
-    })
+    let message = wire::message(&[0x12, 0].repeat(512 * 1024 - 8));
+    let begun = begin(1, "/circonus.usermanagement.v1.UserManagement/BatchInviteUsers");
+    let mut wires = speaking(to, from, &[], |wire| {
+        wire.send(&begun);
+    });
+    wires.truncate(20);
+    let ping = wire::frame(PING, 0, 0, &[0; 8]);
+    let pieces: Vec<_> = message.chunks(16 * 1024).map(|piece| [&wire::frame(DATA, 0, 1, piece), &ping[..]].concat()).collect();
+    for wire in &mut wires {
+        // who asks whether it was read doesn't pass the window
+        let _ = pieces.iter().all(|piece| wire.send(piece) && wire.ponged());
+    }
+    wires
 }
 
 /// A question whose answer is the whole contract.

@@ -98,6 +98,12 @@ impl Wire {
         self.read(within, |frames| frames.iter().any(is_last)).0
     }
 
+    /// Reads until a ping is answered; whether it was.
+    pub(crate) fn ponged(&mut self) -> bool {
+        let is_answer = |frame: &Frame| *frame == (PING, 1);
+        self.read(Duration::from_mins(1), |frames| frames.iter().any(is_answer)).0.iter().any(is_answer)
+    }
+
     fn read(&mut self, within: Duration, enough: impl Fn(&[Frame]) -> bool) -> (Vec<Frame>, bool) {
         self.0.set_read_timeout(Some(within)).unwrap();
         let mut bytes = Vec::new();
