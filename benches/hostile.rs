@@ -33,7 +33,7 @@ use user_management::proto::{CheckAccessRequest, CreateAccountRequest, CreateSer
 
 const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How long each attack goes on, each time.
-const WINDOW: Duration = Duration::from_secs(3);
+const WINDOW: Duration = Duration::from_secs(2);
 /// How often sink and program take turns.
 const TURNS: usize = 3;
 /// Between a check and the next: a tool that has other things to do.
