@@ -90,23 +90,30 @@ pub fn cost(hash: &str) -> Option<&str> {
     hash.rsplitn(3, '$').nth(2)
 }
 
-/// Whoever guesses a password has guessed each piece of it, so it is as good as the best of them. A piece that stood before is none: cut out of a
-/// repetition at another place it looks better than it is.
+/// Whoever guesses a password has guessed each piece of it, so it is as good as the best of them. A piece that stood before is none, and one that
+/// repeats itself is judged as what it repeats: a repetition that is cut at another place looks better than it is.
 ///
 /// The whole of a long one can't be asked about: the estimate multiplies numbers that grow with its length, and beyond 64 bits they are nonsense,
 /// or a panic. The factorial of a piece's length is the largest that has room.
 fn is_guessable(text: &str, words: &[&str]) -> bool {
+    let text = once(text);
     let mut pieces = text;
     while !pieces.is_empty() {
         let end = pieces.char_indices().nth(PIECE).map_or(pieces.len(), |(end, _)| end);
         let (piece, rest) = pieces.split_at(end);
         let is_new = text.find(piece) == Some(text.len() - pieces.len());
-        if is_new && zxcvbn::zxcvbn(piece, words).score() >= zxcvbn::Score::Two {
+        if is_new && zxcvbn::zxcvbn(once(piece), words).score() >= zxcvbn::Score::Two {
             return false;
         }
         pieces = rest;
     }
     true
+}
+
+/// What a text repeats that is made of one thing twice or more often, the last time maybe cut off; else the text itself.
+fn once(text: &str) -> &str {
+    let starts = text.char_indices().map(|(start, _)| start).skip(1).take_while(|start| 2 * start <= text.len());
+    starts.map(|start| text.split_at(start)).find(|(_, rest)| text.starts_with(rest)).map_or(text, |(once, _)| once)
 }
 
 /// The words of a context in lower case, the longest first.
@@ -159,6 +166,11 @@ mod tests {
     fn a_long_password_is_judged_whatever_it_is_made_of() {
         for weak in ["bm".repeat(40), "qwerty".repeat(20), "aA".repeat(128), "1234567890".repeat(25)] {
             assert_eq!(choose(&weak), Err(InvalidPassword::Guessable), "{weak}");
+        }
+        for word in ["superman", "sunshine", "iloveyou", "princess", "computer", "welcome1", "dragon12", "correct"] {
+            for weak in [word.repeat(3), word.repeat(3) + "1", word.repeat(30)] {
+                assert_eq!(choose(&weak), Err(InvalidPassword::Guessable), "{weak}");
+            }
         }
         for good in ["bm".repeat(40) + "purple otter hums", "blauer mond steigt ".repeat(13), "aAbB zZ 4$ ".repeat(20)] {
             assert_eq!(choose(&good), Ok(()), "{good}");
