@@ -86,7 +86,7 @@ impl Told {
     }
 
     /// Adds what the state would have to be.
-    fn precondition(mut self, subject: &(impl ToString + ?Sized), description: &Error) -> Self {
+    fn precondition(mut self, subject: &(impl ToString + ?Sized), description: &(impl ToString + ?Sized)) -> Self {
         let kind = self.reason.as_str_name().trim_start_matches("ERROR_REASON_");
         self.details.add_precondition_failure_violation(kind, subject.to_string(), description.to_string());
         self
@@ -164,8 +164,9 @@ fn tell(error: &Error) -> Told {
 
         Error::LastAdmin(accounts) => {
             let names = accounts.iter().take(TOLD).map(ToString::to_string).collect::<Vec<_>>().join(",");
-            let told = Told::new(FailedPrecondition, Reason::LastAdmin).precondition(&names, error).with("accounts", &names);
-            told.and_more(accounts.len())
+            // the longest names have room in the message and beside it, and nowhere else
+            let told = Told::new(FailedPrecondition, Reason::LastAdmin).with("accounts", &names);
+            told.precondition("accounts", "each needs an active member who may manage users").and_more(accounts.len())
         }
         Error::RoleOffInEdition { roles, edition } => Told::new(FailedPrecondition, Reason::RoleOffInEdition)
             .with("roles", &roles.iter().map(role_name).collect::<Vec<_>>().join(","))
@@ -244,5 +245,20 @@ const fn role_name(role: Role) -> &'static str {
         Role::Alerts => "ROLE_ALERTS",
         Role::Data => "ROLE_DATA",
         Role::Trending => "ROLE_TRENDING",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::name::Slug;
+
+    #[test]
+    fn the_longest_names_of_accounts_without_admin_fit_into_headers() {
+        let accounts = (10..31).map(|number| Slug::parse(&format!("{number}{}", "a".repeat(61))).expect("a name"));
+        let status = of(&Error::LastAdmin(accounts.collect()), TraceId::from_bytes([7; 16]));
+        let answer = status.into_http::<()>();
+        let size: usize = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+        assert!(size > 4096 && size < 8192, "common clients take 8 KiB: {size}");
     }
 }
