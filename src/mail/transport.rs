@@ -69,7 +69,7 @@ pub enum SendFault {
     /// The relay refused this recipient or this content for good: trying again is pointless. Holds its reply.
     #[error("refused: {0}")]
     Refused(String),
-    /// The relay wants this message again later. Holds its reply.
+    /// The relay wants this message again later, or its reply leaves open whether it took it. Holds its reply.
     #[error("deferred: {0}")]
     Deferred(String),
     /// No fault of the message: the network, TLS, the credentials, a silent or overloaded relay, a full disk. Every mail would

@@ -185,14 +185,19 @@ fn done(response: Response) -> Result<Response, Fault> {
 ///
 /// Until the sender was named, whatever happens would happen to every mail. A permanent reply to the sender would too, since all
 /// have the same; a temporary one is how relays slow down a busy client. From the recipient on a reply is about this message, except
-/// where its code says that the credentials are missing or wrong (RFC 4954).
+/// where its code says that the credentials are missing or wrong (RFC 4954). One that doesn't go with the content leaves open whether the message
+/// was taken, and so does each later try: those have to end.
 fn judge(phase: Phase, fault: &Fault) -> SendFault {
     let answer = match fault {
         Fault::Conversation(fault) => fault.status().map(|code| (code, fault.source())),
         Fault::Connection(_) | Fault::OutOfTurn(_) => None,
     };
     let Some((code, text)) = answer else {
-        return SendFault::Deployment(one_line(&format!("{phase}: {fault}")));
+        let said = one_line(&format!("{phase}: {fault}"));
+        return match (phase, fault) {
+            (Phase::Content, Fault::OutOfTurn(_)) => SendFault::Deferred(said),
+            _ => SendFault::Deployment(said),
+        };
     };
     let text = text.map(ToString::to_string).unwrap_or_default();
     let reply = one_line(&format!("{code} {text}"));
