@@ -27,7 +27,7 @@ impl std::fmt::Display for Head {
 
 /// Why a text is no head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be `<seq>:<hash>` or `epo_…:<seq>:<hash>`, the hash being 64 hexadecimal digits")]
+#[error("must be `<seq>:<hash>` or `epo_…:<seq>:<hash>`, the hash being 64 hexadecimal digits, in lower case")]
 pub struct InvalidHead;
 
 impl std::str::FromStr for Head {
@@ -39,7 +39,7 @@ impl std::str::FromStr for Head {
             Some((epoch, seq)) => (Some(epoch.parse().map_err(|_| InvalidHead)?), seq),
             None => (None, before),
         };
-        // no sign and no zeros before it: a head has one spelling
+        // no sign and no zeros before it, and no capitals in the hash: a head has one spelling
         let written = seq.bytes().all(|digit| digit.is_ascii_digit()) && !seq.starts_with('0');
         let seq = written.then(|| seq.parse().ok()).flatten().ok_or(InvalidHead)?;
         Ok(Self { epoch, seq, hash: parse_hash(hash).ok_or(InvalidHead)? })
@@ -48,7 +48,7 @@ impl std::str::FromStr for Head {
 
 fn parse_hash(text: &str) -> Option<Hash> {
     let mut hash = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if text.len() != 64 || !text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
         return None;
     }
     for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -112,6 +112,7 @@ mod tests {
             &format!("1:+{}", "0".repeat(63)),
             &format!("+{bare}"),
             &format!("0{bare}"),
+            &format!("42:{}", "AB".repeat(32)),
         ] {
             assert_eq!(wrong.parse::<Head>(), Err(InvalidHead), "{wrong}");
         }
