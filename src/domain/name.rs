@@ -1,5 +1,7 @@
 //! Names: slugs that machines use, and what people read.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 /// Why a text is no slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 2 to 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")]
@@ -96,18 +98,30 @@ const fn varies(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Whether a mail client would make a link of a part of it: `evil.example`, `evil.example/path`, `evil.EXAMPLE,now`. "St.John" or "J.R."
-/// doesn't count.
+/// Whether a mail client would make a link of a part of it: `evil.example`, `evil.example/path`, `evil.EXAMPLE,now`.
 fn is_linkable(text: &str) -> bool {
-    let dotted = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
-    let mut hosts =
-        dotted.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').map(|host| host.trim_matches(['-', '.']));
+    let dotted = text.nfkc().collect::<String>().replace('\u{3002}', ".");
+    let mut hosts = dotted.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
     hosts.any(|host| {
-        let Some((rest, top)) = host.rsplit_once('.') else { return false };
-        let one_case = top.bytes().all(|byte| byte.is_ascii_lowercase()) || top.bytes().all(|byte| byte.is_ascii_uppercase());
-        let international = top.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"));
-        !rest.ends_with('.') && (international || one_case && top.len() >= 2)
+        let parts: Vec<&str> = host.split('.').map(|part| part.trim_matches('-')).filter(|part| !part.is_empty()).collect();
+        let mut splits = (1..parts.len()).map(|at| parts.split_at(at));
+        splits.any(|(before, rest)| rest.first().is_some_and(|top| is_top(top) && !is_of_a_person(before, top)))
     })
+}
+
+/// Whether it could end a host's name.
+fn is_top(part: &str) -> bool {
+    let international = part.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("xn--"));
+    international || part.chars().count() >= 2 && part.chars().all(char::is_alphabetic)
+}
+
+/// Whether it stands behind a point as in "St.John", "J.SMITH" or "P.O.BOX". "Evil.Example" is written like that too.
+fn is_of_a_person(before: &[&str], part: &str) -> bool {
+    let begins_large = |part: &str| part.starts_with(char::is_uppercase);
+    let is_initial = |part: &&str| begins_large(part) && part.chars().count() == 1;
+    let name =
+        begins_large(part) && part.chars().skip(1).all(char::is_lowercase) && before.last().copied().is_some_and(begins_large);
+    name || part.chars().all(char::is_uppercase) && before.iter().all(is_initial)
 }
 
 /// Why a text is no time zone.
@@ -158,6 +172,11 @@ mod tests {
         for text in ["Ann", "J.R. O'Neill", "St.John", "Ann, Dr.", "Zoë \u{2764}\u{fe0f}", "李小龍", "Acme Inc.", " Ann "] {
             assert!(DisplayName::parse(text).is_ok(), "{text}");
         }
+        for text in
+            ["J.SMITH", "J.Smith", "P.O.BOX 5", "E.ON SE", "Hans.Müller", "И.И.Иванов", "И. Иванов", "U.S.A.", "Version 2.0"]
+        {
+            assert!(DisplayName::parse(text).is_ok(), "{text}");
+        }
         for text in [
             "win at evil.example",
             "http://x",
@@ -171,6 +190,16 @@ mod tests {
             "evil.xn--p1ai",
             "evil\u{3002}example",
             "a..evil.example",
+            "evil.Com",
+            "evil.CoM",
+            "Evil.eXample",
+            "J.EVIL.COM",
+            "evil.example..now",
+            "evil.example.5",
+            "evil.рф",
+            "евил.рф",
+            "evil.ｃｏｍ",
+            "ｅｖｉｌ．ｃｏｍ",
         ] {
             assert_eq!(DisplayName::parse(text), Err(InvalidDisplayName::WebAddress), "{text}");
         }
