@@ -16,7 +16,7 @@ pub enum State {
     Open = 1,
     /// A user came of it.
     Confirmed = 2,
-    /// Another attempt was confirmed, or too many passwords were wrong.
+    /// Another attempt was confirmed, too many passwords were wrong, or it never had a place among the open ones.
     Ended = 3,
 }
 

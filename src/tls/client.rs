@@ -21,8 +21,8 @@ pub struct CertificateNames {
 impl CertificateNames {
     /// Reads the names of a certificate (DER) whose chain the handshake has verified.
     ///
-    /// One has none that can't be read, isn't DER all through, or says its names twice; nor has one with a name among its names that is no
-    /// text of printed ASCII: who signed it may have read another name there.
+    /// One has none that can't be read, isn't DER all through, or says its names twice; nor has one with a URI or DNS name among
+    /// its names that is no text of printed ASCII: who signed it may have read another name there.
     #[must_use]
     pub fn of(certificate: &[u8]) -> Self {
         if !der::is_strict(certificate) {

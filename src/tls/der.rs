@@ -1,6 +1,6 @@
 //! DER: the one encoding that what was signed has.
 //!
-//! Libraries forgive much of what BER allows beyond it: lengths of many spellings, texts in pieces, ends that are marked. What is read in two
+//! Libraries forgive much of what BER allows beyond it: tags and lengths of many spellings, texts in pieces, ends that are marked. What is read in two
 //! ways is two names, so names are read from what leaves no choice.
 
 /// How deep elements stand in each other at most; certificates go to about ten.
