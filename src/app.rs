@@ -70,7 +70,7 @@ pub struct App {
     operator_uids: BTreeSet<u32>,
     passwords: Passwords,
     limits: Limits,
-    link_keys: ArcSwap<LinkKeys>,
+    link_keys: Arc<ArcSwap<LinkKeys>>,
     link_key_file: PathBuf,
     rotation: tokio::sync::Mutex<()>,
     proxies: Proxies,
@@ -144,7 +144,8 @@ impl App {
         let mail_owed = Arc::new(Notify::new());
         // what may fail comes before the edition is recorded
         let costs = store::users::costs(&mut *opened.read().await?).await?;
-        let passwords = Passwords::new(config.password, costs, link_keys.current().clone())?;
+        let link_keys = Arc::new(ArcSwap::from_pointee(link_keys));
+        let passwords = Passwords::new(config.password, costs, Arc::clone(&link_keys))?;
         let on_commit = {
             let (directory, costs, mail_owed) = (Arc::clone(&directory), passwords.costs(), Arc::clone(&mail_owed));
             Box::new(move |committed: &store::Committed| {
@@ -158,7 +159,7 @@ impl App {
         let (renderer, transport) = (renderer(config)?, transport(config)?);
         let store = opened.start(clock.clone(), tuning, on_commit).await?;
         record_edition(&store, recorded, Recorded { edition, ..present }).await?;
-        link_key::record(&store, &link_keys, recorded_key).await?;
+        link_key::record(&store, &link_keys.load(), recorded_key).await?;
         Ok(Arc::new(Self {
             store,
             directory,
@@ -170,7 +171,7 @@ impl App {
             operator_uids: operator_uids(&config.grpc.operator_uids),
             passwords,
             limits: Limits::new(config.abuse),
-            link_keys: ArcSwap::from_pointee(link_keys),
+            link_keys,
             link_key_file: config.link_key_file.clone(),
             rotation: tokio::sync::Mutex::default(),
             proxies: config.web.trusted_proxies.clone(),

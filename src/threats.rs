@@ -103,8 +103,10 @@
 //!   takes its part of the processor.
 //! - **The last of what time tells of an address**: a look-up finds its row or doesn't, an address is mentioned for the first time or again, a
 //!   mail that waits makes way or none does; and what mail goes is decided right after the answer. While logins have hashes of several costs,
-//!   whoever measures an address before and after its login ends, or the link key is rotated, may see its time change once.
-//!   How much is left shows `cargo bench --bench outsiders`.
+//!   whoever measures an address before and after its login ends, or the link key is rotated, may see its time change once;
+//!   and when others' logins of the present cost end, some addresses without one go back to a former cost, as no login does. After a commit in
+//!   doubt what it changed of the logins' costs isn't counted until a restart: addresses without a login may have a cost more or less often than
+//!   logins do. How much is left shows `cargo bench --bench outsiders`.
 //! - **A flood of packets** that fills the network before the service.
 //! - **A shared peer.** Who shares an address with a person can use up that person's tries there for an hour; the link from a mail remains.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.

@@ -5,6 +5,7 @@ mod costs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -17,7 +18,7 @@ use crate::config::PasswordConfig;
 use crate::domain::error::Error;
 use crate::domain::password::{InvalidPassword, Password, cost};
 use crate::domain::peer::Peer;
-use crate::domain::token::LinkKey;
+use crate::domain::token::LinkKeys;
 use crate::store;
 use costs::Costs;
 
@@ -54,9 +55,13 @@ pub(super) enum Match {
 }
 
 impl Passwords {
-    /// Takes the cost of a hash, how many may run at once, how many logins have a hash of each cost, and the secret that says which of
-    /// them an address has where there is no login.
-    pub(super) fn new(config: PasswordConfig, of_logins: BTreeMap<String, u64>, secret: LinkKey) -> Result<Self, Error> {
+    /// Takes the cost of a hash, how many may run at once, how many logins have a hash of each cost, and the keys whose current one says
+    /// which of them an address has where there is no login.
+    pub(super) fn new(
+        config: PasswordConfig,
+        of_logins: BTreeMap<String, u64>,
+        keys: Arc<ArcSwap<LinkKeys>>,
+    ) -> Result<Self, Error> {
         let params = Params::new(config.memory_kib, config.iterations, config.parallelism, None)
             .map_err(|error| Error::internal(format!("password: {error}")))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -67,7 +72,7 @@ impl Passwords {
             argon2,
             minimum: config.minimum_length,
             turns: Turns::new(config.concurrent, config.concurrent * WAITING, config.concurrent * OF_ONE_PEER),
-            costs: Arc::new(Costs::new(present, of_logins, secret)),
+            costs: Arc::new(Costs::new(present, of_logins, keys)),
             drawn: format!("{}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output)).into(),
         })
     }
@@ -128,13 +133,15 @@ impl Passwords {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::token::LinkKey;
 
     #[tokio::test]
     async fn what_stands_in_for_a_login_costs_what_one_does_and_matches_nothing() {
         let config = PasswordConfig { minimum_length: 8, memory_kib: 64, iterations: 1, parallelism: 1, concurrent: 1 };
         let former = "$argon2id$v=19$m=128,t=2,p=1";
         let of_logins = BTreeMap::from([(former.to_owned(), 1)]);
-        let passwords = Passwords::new(config, of_logins, LinkKey::new(1, [7; 32])).expect("a configuration");
+        let keys = LinkKeys::new(LinkKey::new(1, [7; 32]), Vec::new());
+        let passwords = Passwords::new(config, of_logins, Arc::new(ArcSwap::from_pointee(keys))).expect("a configuration");
         let peer = Peer::V4([192, 0, 2, 1].into());
         let hash = passwords.hash(peer, Password::typed("correct horse battery")).await.expect("a turn");
         let stand_in = passwords.stand_in("ann@acme.test");

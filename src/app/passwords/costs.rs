@@ -3,15 +3,17 @@
 //! After the configured cost was changed, a login keeps its hash of the former one until somebody signs in to it. If an address without
 //! a login were always compared at the present cost, the time would tell it from those. So each gets a cost that logins have, as many of
 //! each as there are logins of it: which one hangs on the address and a secret alone, so that asking again, or after a restart, tells no
-//! more. As logins go over to the present cost, so do addresses without one, and none goes back because of that.
+//! more. As logins go over to the present cost, so do addresses without one, and none goes back because of that. Some do when logins of the present
+//! cost end, which makes the former ones a greater part of all, and a login never does: that much is left.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::domain::token::LinkKey;
+use crate::domain::token::LinkKeys;
 use crate::store::CostChange;
 
 /// How many logins have a hash of each cost, always as of the last commit.
@@ -19,12 +21,13 @@ pub(in crate::app) struct Costs {
     /// The cost that passwords are hashed at.
     present: String,
     of_logins: Mutex<BTreeMap<String, u64>>,
-    secret: LinkKey,
+    /// The current one of them is the secret: who got hold of a key that was exchanged since knows nothing.
+    keys: Arc<ArcSwap<LinkKeys>>,
 }
 
 impl Costs {
-    pub(super) const fn new(present: String, of_logins: BTreeMap<String, u64>, secret: LinkKey) -> Self {
-        Self { present, of_logins: Mutex::new(of_logins), secret }
+    pub(super) const fn new(present: String, of_logins: BTreeMap<String, u64>, keys: Arc<ArcSwap<LinkKeys>>) -> Self {
+        Self { present, of_logins: Mutex::new(of_logins), keys }
     }
 
     /// Takes in what was just committed.
@@ -63,8 +66,9 @@ impl Costs {
 
     /// Where an address stands in a line of so many logins.
     fn place(&self, address: &str, logins: u64) -> u64 {
+        let keys = self.keys.load();
         let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.secret.secret()).unwrap_or_else(|_| unreachable!("any key length will do"));
+            Hmac::<Sha256>::new_from_slice(keys.current().secret()).unwrap_or_else(|_| unreachable!("any key length will do"));
         // no link is made of anything that begins so
         mac.update(b"the cost of a password for ");
         mac.update(address.as_bytes());
@@ -81,7 +85,8 @@ mod tests {
 
     fn costs(of_logins: &[(&str, u64)]) -> Costs {
         let of_logins = of_logins.iter().map(|(cost, logins)| ((*cost).to_owned(), *logins)).collect();
-        Costs::new("present".to_owned(), of_logins, LinkKey::new(1, [7; 32]))
+        let keys = LinkKeys::new(LinkKey::new(1, [7; 32]), Vec::new());
+        Costs::new("present".to_owned(), of_logins, Arc::new(ArcSwap::from_pointee(keys)))
     }
 
     fn drawn(costs: &Costs) -> Vec<String> {
@@ -126,9 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_draws_other_addresses() {
-        let halves = [("former", 50), ("present", 50)];
-        let other = Costs { secret: LinkKey::new(1, [8; 32]), ..costs(&halves) };
-        assert_ne!(drawn(&costs(&halves)), drawn(&other));
+    fn a_key_that_is_exchanged_draws_other_addresses_at_once() {
+        let costs = costs(&[("former", 50), ("present", 50)]);
+        let before = drawn(&costs);
+        costs.keys.store(Arc::new(LinkKeys::new(LinkKey::new(2, [8; 32]), Vec::new())));
+        assert_ne!(before, drawn(&costs));
     }
 }
