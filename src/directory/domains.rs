@@ -1,9 +1,10 @@
 //! Which domains the people of each account have, to tell those that only look like one of them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::View;
 use crate::domain::email::Email;
@@ -19,13 +20,15 @@ struct Uses {
     invitations: u32,
 }
 
-/// Where a domain stands: in an account, beside those that look the same.
-type Key = (AccountId, Arc<str>, Arc<str>);
+/// Where a domain stands: in an account, beside those that look the same, behind those of them that more have.
+type Rank = (AccountId, Arc<str>, Reverse<Uses>, Arc<str>);
 
 /// The domains of members and of unanswered invitations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Domains {
-    uses: OrdMap<Key, Uses>,
+    uses: OrdMap<(AccountId, Arc<str>), Uses>,
+    /// The same in an order that has an answer after two looks, however many spellings of one look are invited.
+    ranks: OrdSet<Rank>,
     /// The domain of each unanswered invitation: how it ends is told of one whose address may be erased by then.
     invited: OrdMap<InvitationId, (AccountId, Arc<str>)>,
 }
@@ -49,8 +52,9 @@ impl Domains {
                 invited.insert(invitation, (account, domain.into()));
             }
         }
-        let uses = uses.into_iter().map(|((account, domain), uses)| (key(account, domain), uses)).collect();
-        Self { uses, invited }
+        let uses: OrdMap<_, _> = uses.into_iter().map(|((account, domain), uses)| ((account, domain.into()), uses)).collect();
+        let ranks = uses.iter().map(|((account, domain), uses)| rank(*account, Arc::clone(domain), *uses)).collect();
+        Self { uses, ranks, invited }
     }
 
     pub(super) fn joined(&mut self, account: AccountId, folded: &str) {
@@ -77,31 +81,33 @@ impl Domains {
 
     fn change(&mut self, account: AccountId, domain: Option<&str>, change: impl FnOnce(&mut Uses)) {
         let Some(domain) = domain else { return };
-        let key = key(account, domain);
-        let mut uses = self.uses.get(&key).copied().unwrap_or_default();
+        let domain: Arc<str> = domain.into();
+        let key = (account, Arc::clone(&domain));
+        let mut uses = self.uses.remove(&key).unwrap_or_default();
+        let mut rank = rank(account, domain, uses);
+        self.ranks.remove(&rank);
         change(&mut uses);
-        if uses == Uses::default() {
-            self.uses.remove(&key);
-        } else {
+        if uses != Uses::default() {
+            rank.2 = Reverse(uses);
+            self.ranks.insert(rank);
             self.uses.insert(key, uses);
         }
     }
 
-    /// The other domain in an account that one looks like: the one that most members have. Members vouch for their own domain, so what a
-    /// stranger to the account was invited by doesn't count against it.
+    /// The other domain in an account that one looks like: the one that most members have, and at least as many as have the one itself.
+    /// Members vouch for their own domain, so what fewer have, or a stranger to the account was invited by, doesn't count against it.
     fn look_alike(&self, account: AccountId, domain: &str) -> Option<Arc<str>> {
-        let (_, looks, own) = key(account, domain);
-        let first = (account, Arc::clone(&looks), Arc::from(""));
-        let same = self.uses.range(first..).take_while(|((place, skeleton, _), _)| *place == account && *skeleton == looks);
-        let same: Vec<(&Arc<str>, Uses)> = same.map(|((_, _, domain), uses)| (domain, *uses)).collect();
-        let is_members = same.iter().any(|(domain, uses)| **domain == own && uses.members > 0);
-        let others = same.into_iter().filter(|(domain, uses)| **domain != own && (uses.members > 0 || !is_members));
-        others.max_by_key(|(_, uses)| *uses).map(|(domain, _)| Arc::clone(domain))
+        let own = self.uses.get(&(account, Arc::from(domain))).copied().unwrap_or_default();
+        let looks: Arc<str> = skeleton(domain).into();
+        let first = (account, Arc::clone(&looks), Reverse(Uses { members: u32::MAX, invitations: u32::MAX }), Arc::from(""));
+        let mut same = self.ranks.range(first..).take_while(|(place, skeleton, ..)| *place == account && *skeleton == looks);
+        let (_, _, Reverse(uses), other) = same.find(|(.., other)| **other != *domain)?;
+        (uses.members >= own.members).then(|| Arc::clone(other))
     }
 }
 
-fn key(account: AccountId, domain: &str) -> Key {
-    (account, skeleton(domain).into(), domain.into())
+fn rank(account: AccountId, domain: Arc<str>, uses: Uses) -> Rank {
+    (account, skeleton(&domain).into(), Reverse(uses), domain)
 }
 
 impl View {
@@ -120,7 +126,8 @@ impl View {
         self.domains.answered(state.invitation);
     }
 
-    /// Moves a user's memberships to the domain of another address. Only who changes their address pays for looking through the accounts.
+    /// Moves a user's memberships to the domain of another address. That asks every account of the site for the user, while writes wait: it
+    /// is seldom that somebody's domain changes, and a list of everybody's accounts would cost each of the others.
     pub(super) fn move_domain(&mut self, user: UserId, from: &str, to: &str) {
         if domain_of(from) == domain_of(to) {
             return;
