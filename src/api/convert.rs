@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::app::App;
 use crate::app::access::{Checked, Listed, Revision};
+use crate::app::admission::Sees;
 use crate::app::answers::Preview;
 use crate::app::invitations::Shown;
 use crate::app::members::Changed;
@@ -246,10 +247,11 @@ pub(super) fn returned(app: &App, returned: Option<Returned>) -> (Option<proto::
     }
 }
 
-/// An invitation. Delivery replies are for those who may manage users.
-pub(super) fn invitation(app: &App, shown: &Shown, for_managers: bool) -> proto::Invitation {
+/// An invitation, as far as its reader sees it.
+pub(super) fn invitation(app: &App, shown: &Shown, sees: Sees) -> proto::Invitation {
     let it = &shown.invitation;
-    let suspicion = if for_managers { shown.suspicion.clone() } else { Suspicion::default() };
+    let mut suspicion = if sees.manager { app.suspicion(it) } else { Suspicion::default() };
+    suspicion.looks_like = suspicion.looks_like.filter(|_| sees.domains);
     proto::Invitation {
         id: it.id.to_string(),
         account: it.account_name.clone(),
@@ -263,7 +265,7 @@ pub(super) fn invitation(app: &App, shown: &Shown, for_managers: bool) -> proto:
         sent_time: it.delivery.as_ref().and_then(|delivery| delivery.sent).map(time),
         send_count: i32::try_from(it.send_count).unwrap_or(i32::MAX),
         first_opened_time: it.first_opened.map(time),
-        delivery: it.delivery.as_ref().map(|each| delivery(each, for_managers)),
+        delivery: it.delivery.as_ref().map(|each| delivery(each, sees.manager)),
         held_reason: held(shown.held).into(),
         etag: app.etag(it.version),
         warnings: warnings(&suspicion),

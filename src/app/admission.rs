@@ -39,6 +39,15 @@ impl Needs {
     pub const AUDIT: Self = Self { permission: Permission::ManageUsers, scope: Scope::OperationsRead, by_api_token: false };
 }
 
+/// What of an account's invitations isn't shown to everybody who may see them.
+#[derive(Clone, Copy, Debug)]
+pub struct Sees {
+    /// What the relay replied, and what is wrong with an address: for who may manage the account's users.
+    pub manager: bool,
+    /// Which other domains there are in the account: not for services that write and may not read.
+    pub domains: bool,
+}
+
 /// The account that a request names, looked up by somebody who may know whether it is there.
 #[derive(Clone, Debug)]
 enum Named {
@@ -99,9 +108,18 @@ impl Admitted {
         self.caller.person() == Some(user)
     }
 
-    /// Whether the caller may see delivery replies: whoever may manage the account's users.
+    /// What the caller may see of the account's invitations.
     #[must_use]
-    pub fn sees_replies(&self, app: &App) -> bool {
+    pub fn sees(&self, app: &App) -> Sees {
+        let manager = self.manages(app);
+        let reads = match self.caller.who() {
+            Who::Service(calling) => calling.scopes.contains(Scope::UsersRead),
+            Who::Nobody | Who::Operator(_) | Who::Person(_) | Who::ApiToken(_) => true,
+        };
+        Sees { manager, domains: manager && reads }
+    }
+
+    fn manages(&self, app: &App) -> bool {
         let Named::Found(account) = &self.account else { return false };
         let manages = || self.caller.has(&app.directory.view(), *account, Permission::ManageUsers);
         match self.caller.who() {

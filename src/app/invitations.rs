@@ -40,8 +40,6 @@ pub struct Shown {
     pub state: State,
     /// Why it can't be accepted now, if it is unanswered.
     pub held: Option<Held>,
-    /// What to look at before its address is trusted, while it is unanswered.
-    pub suspicion: Suspicion,
 }
 
 /// An invitation whose link is new.
@@ -287,7 +285,7 @@ impl App {
         found.map(|invitation| self.show(invitation)).ok_or_else(|| Error::InvitationNotFound(id.to_string()))
     }
 
-    /// An invitation as it stands now: expiry by the clock, and by what the directory says whether it is held and what its address looks like.
+    /// An invitation as it stands now: expiry by the clock, and by what the directory says whether it is held.
     pub(super) fn show(&self, invitation: Invitation) -> Shown {
         self.show_in(self.edition, invitation)
     }
@@ -309,10 +307,14 @@ impl App {
             invitation.grantor.service.map(entitled),
         );
         let unanswered = invitation.state == Stored::Pending;
-        let held = reason.filter(|_| unanswered);
-        let email = Email::parse(&invitation.email).ok().filter(|_| unanswered);
-        let suspicion = email.map(|email| view.suspicion(invitation.account, &email)).unwrap_or_default();
-        Shown { invitation, state, held, suspicion }
+        Shown { held: reason.filter(|_| unanswered), invitation, state }
+    }
+
+    /// What to look at before an invitation's address is trusted, while it is unanswered.
+    #[must_use]
+    pub fn suspicion(&self, invitation: &Invitation) -> Suspicion {
+        let email = Email::parse(&invitation.email).ok().filter(|_| invitation.state == Stored::Pending);
+        email.map(|email| self.directory.view().suspicion(invitation.account, &email)).unwrap_or_default()
     }
 
     /// Why an invitation is held, judged inside the write that would give it effect.

@@ -2,7 +2,7 @@
 
 use crate::api::fields::Fields;
 use crate::api::{Api, convert, status};
-use crate::app::admission::Needs;
+use crate::app::admission::{Needs, Sees};
 use crate::app::caller::Caller;
 use crate::app::invitations::{Filter, Invited, Invitee};
 use crate::app::returned::HandOver;
@@ -23,8 +23,8 @@ pub(super) async fn get(
     let mut fields = Fields::after(reader.violation());
     let Some(id) = fields.id("invitation", &request.invitation) else { return Err(fields.refusal()) };
     let shown = api.app.invitation(&reader, id).await?;
-    let replies = reader.sees_replies(&api.app);
-    Ok(proto::GetInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, replies)) })
+    let sees = reader.sees(&api.app);
+    Ok(proto::GetInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, sees)) })
 }
 
 pub(super) async fn list(
@@ -43,8 +43,8 @@ pub(super) async fn list(
     };
     let filter = Filter { states, deliveries, held: request.held, prefix };
     let page = api.app.invitations(&reader, filter, &page).await?;
-    let replies = reader.sees_replies(&api.app);
-    let invitations = page.entries.iter().map(|shown| convert::invitation(&api.app, shown, replies)).collect();
+    let sees = reader.sees(&api.app);
+    let invitations = page.entries.iter().map(|shown| convert::invitation(&api.app, shown, sees)).collect();
     Ok(proto::ListInvitationsResponse { invitations, next_page_token: page.next })
 }
 
@@ -54,6 +54,7 @@ pub(super) async fn invite(
     mut request: proto::InviteUserRequest,
 ) -> Result<proto::InviteUserResponse, Error> {
     let manager = api.app.admit(&caller, &request.account, Needs::MANAGE)?;
+    let sees = manager.sees(&api.app);
     let mut fields = Fields::after(manager.violation());
     let id = std::mem::take(&mut request.request_id);
     let terms = fields.terms(&caller, "InviteUser", &id, &request, request.validate_only);
@@ -65,7 +66,7 @@ pub(super) async fn invite(
     };
     let grant = Standing { privilege, roles };
     let invited = api.app.invite(manager, email, grant, HandOver::asked(request.return_link), terms).await?;
-    let (invitation, link, secret_already_shown) = told(api, invited);
+    let (invitation, link, secret_already_shown) = told(api, invited, sees);
     Ok(proto::InviteUserResponse { invitation, link, secret_already_shown })
 }
 
@@ -75,6 +76,7 @@ pub(super) async fn invite_all(
     mut request: proto::BatchInviteUsersRequest,
 ) -> Result<proto::BatchInviteUsersResponse, Error> {
     let manager = api.app.admit(&caller, &request.account, Needs::MANAGE)?;
+    let sees = manager.sees(&api.app);
     let mut fields = Fields::after(manager.violation());
     let id = std::mem::take(&mut request.request_id);
     let terms = fields.terms(&caller, "BatchInviteUsers", &id, &request, request.validate_only);
@@ -95,7 +97,7 @@ pub(super) async fn invite_all(
         };
         match outcome {
             Ok(invited) => {
-                let (invitation, link, _) = told(api, invited);
+                let (invitation, link, _) = told(api, invited, sees);
                 proto::InviteResult { outcome: invitation.map(Outcome::Invitation), link }
             }
             Err(error) => proto::InviteResult { outcome: Some(Outcome::Error(status::of_entry(&error))), link: None },
@@ -120,6 +122,7 @@ pub(super) async fn update(
     mut request: proto::UpdateInvitationRequest,
 ) -> Result<proto::UpdateInvitationResponse, Error> {
     let manager = api.app.admit(&caller, &request.account, Needs::MANAGE)?;
+    let sees = manager.sees(&api.app);
     let mut fields = Fields::after(manager.violation());
     let id = std::mem::take(&mut request.request_id);
     let terms = fields.terms(&caller, "UpdateInvitation", &id, &request, request.validate_only);
@@ -132,7 +135,7 @@ pub(super) async fn update(
         return Err(fields.refusal());
     };
     let shown = api.app.update_invitation(manager, invitation, Standing { privilege, roles }, etag, terms).await?;
-    Ok(proto::UpdateInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, true)) })
+    Ok(proto::UpdateInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, sees)) })
 }
 
 pub(super) async fn resend(
@@ -141,6 +144,7 @@ pub(super) async fn resend(
     mut request: proto::ResendInvitationRequest,
 ) -> Result<proto::ResendInvitationResponse, Error> {
     let manager = api.app.admit(&caller, &request.account, Needs::MANAGE)?;
+    let sees = manager.sees(&api.app);
     let mut fields = Fields::after(manager.violation());
     let id = std::mem::take(&mut request.request_id);
     let terms = fields.terms(&caller, "ResendInvitation", &id, &request, request.validate_only);
@@ -148,7 +152,7 @@ pub(super) async fn resend(
     let etag = fields.etag(&request.etag);
     let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
     let invited = api.app.resend_invitation(manager, invitation, etag, HandOver::asked(request.return_link), terms).await?;
-    let (invitation, link, secret_already_shown) = told(api, invited);
+    let (invitation, link, secret_already_shown) = told(api, invited, sees);
     Ok(proto::ResendInvitationResponse { invitation, link, secret_already_shown })
 }
 
@@ -158,6 +162,7 @@ pub(super) async fn withdraw(
     mut request: proto::WithdrawInvitationRequest,
 ) -> Result<proto::WithdrawInvitationResponse, Error> {
     let manager = api.app.admit(&caller, &request.account, Needs::MANAGE)?;
+    let sees = manager.sees(&api.app);
     let mut fields = Fields::after(manager.violation());
     let id = std::mem::take(&mut request.request_id);
     let terms = fields.terms(&caller, "WithdrawInvitation", &id, &request, request.validate_only);
@@ -165,10 +170,10 @@ pub(super) async fn withdraw(
     let etag = fields.etag(&request.etag);
     let (Some(terms), Some(invitation), Some(etag)) = (terms, invitation, etag) else { return Err(fields.refusal()) };
     let shown = api.app.withdraw_invitation(manager, invitation, etag, terms).await?;
-    Ok(proto::WithdrawInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, true)) })
+    Ok(proto::WithdrawInvitationResponse { invitation: Some(convert::invitation(&api.app, &shown, sees)) })
 }
 
-fn told(api: &Api, invited: Invited) -> (Option<proto::Invitation>, Option<proto::ReturnedLink>, bool) {
+fn told(api: &Api, invited: Invited, sees: Sees) -> (Option<proto::Invitation>, Option<proto::ReturnedLink>, bool) {
     let (link, already_shown) = convert::returned(&api.app, invited.returned);
-    (Some(convert::invitation(&api.app, &invited.shown, true)), link, already_shown)
+    (Some(convert::invitation(&api.app, &invited.shown, sees)), link, already_shown)
 }

@@ -94,6 +94,26 @@ async fn every_answer_that_shows_the_invitation_to_who_manages_tells_it() {
 }
 
 #[tokio::test]
+async fn services_that_may_not_read_are_not_told_which_domains_there_are() {
+    let (site, _, _) = with_ann().await;
+    for (name, scopes, expected) in [
+        ("writes", &["users.write"][..], (vec![MixedScript], "")),
+        ("reads-too", &["users.read", "users.write"], (vec![MixedScript, LooksLike], "acme.test")),
+    ] {
+        let token = site.service(name, scopes, "").await;
+        let rehearsed = proto::InviteUserRequest {
+            account: ACME.to_owned(),
+            email: CYRILLIC.to_owned(),
+            privilege: Privilege::Normal.into(),
+            validate_only: true,
+            ..Default::default()
+        };
+        let answer = site.bearer(&token).await.users.invite_user(rehearsed).await.expect("rehearsed").into_inner();
+        assert_eq!(told(&answer.invitation.expect("an invitation")), expected, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn another_accounts_domains_are_told_to_nobody() {
     let (site, _, _) = with_ann().await;
     site.account("other").await;
@@ -123,6 +143,29 @@ async fn invitations_are_held_against_each_other_where_no_member_vouches_for_a_d
     // whoever is invited by a look-alike doesn't make the members' own domain look bad
     inviting(&mut manager, R_N).await;
     assert_eq!(inviting(&mut manager, "dan@acme.test").await, (vec![], String::new()));
+}
+
+#[tokio::test]
+async fn a_look_alike_that_got_in_does_not_make_the_domain_of_more_members_look_bad() {
+    let (site, _, mut manager) = with_ann().await;
+    site.member(ACME, "bea@acme.test", Privilege::Normal, &[]).await;
+    site.member(ACME, R_N, Privilege::Normal, &[]).await;
+    assert_eq!(inviting(&mut manager, "dan@acme.test").await, (vec![], String::new()));
+    assert_eq!(inviting(&mut manager, "dan@acrne.test").await, (vec![LooksLike], "acme.test".to_owned()));
+    // as many on both sides: either may be the stranger
+    site.member(ACME, "eve@acrne.test", Privilege::Normal, &[]).await;
+    assert_eq!(inviting(&mut manager, "fay@acme.test").await, (vec![LooksLike], "acrne.test".to_owned()));
+}
+
+#[tokio::test]
+async fn of_many_spellings_the_one_that_most_members_have_is_told() {
+    let (site, _, mut manager) = with_ann().await;
+    site.member(ACME, "bea@acrne.test", Privilege::Normal, &[]).await;
+    site.member(ACME, "bob@acrne.test", Privilege::Normal, &[]).await;
+    for spelling in ["\u{430}cme.test", "acm\u{435}.test", "\u{430}cm\u{435}.test", "a\u{441}me.test", "a\u{441}m\u{435}.test"] {
+        inviting(&mut manager, &format!("cy@{spelling}")).await;
+    }
+    assert_eq!(inviting(&mut manager, "dan@\u{430}\u{441}me.test").await.1, "acrne.test");
 }
 
 #[tokio::test]
