@@ -25,7 +25,7 @@
 //! | guessing tokens | 256 random bits, or a MAC of 256 bits over a nonce of 128; compared in constant time; checked by form first | `lib token`, `suite callers` |
 //! | using up the host by hashing | a bounded number of hashes at once, and peers take turns | `lib turns` |
 //! | using the site as a mail bomb | per recipient mail is put off and merged, per peer refused, and a restart forgets none | `suite limits::mails`, `suite limits::signing_up` |
-//! | text of theirs in the site's mail | mail that anybody can cause has none; names are one line without address, control or direction characters | `lib mail::renderer`, `lib name` |
+//! | text of theirs in the site's mail | mail that anybody can cause has none; names are one line without address, control or direction characters. **Not stopped**: an address that is written like a name, `Evil.Example` like `St.John` | `lib mail::renderer`, `lib name` |
 //! | signing up with somebody's address before them | a login takes the link *and* the password of the same sign-up; others' sign-ups of the address end none | `suite signing_up` |
 //! | silence, half handshakes, stalled requests, floods of streams, resets, header fields and tiny frames, answers not taken | deadlines and bounds for each connection, a share of connections, calls and bytes for each peer, a whole for all; operators have permits of their own ([`crate::server`]) | `server hostile` |
 //! | little that unpacks to much | nothing compressed is taken; header fields, messages and the entries of each have limits | `server hostile::what_unpacks` |
@@ -58,7 +58,7 @@
 //! | taking the last Admin away, at once from two sides | judged inside the write, on the whole of it | `suite members::guards`, `suite races` |
 //! | looking into other accounts | what they may not see is answered like what isn't there | `suite refusals`, `suite shown` |
 //! | mail in the site's name to many | invitations by grantor, account and recipient are limited | `suite limits::inviting` |
-//! | being invited by an address that only looks like a colleague's | whoever manages is told of a domain in mixed scripts, or like another one in the account ([`crate::domain::look_alike`]); it is their choice. **Not told**: look-alikes in front of the `@`, and of domains that nobody in the account has | `suite invitations::look_alikes` |
+//! | being invited by an address that only looks like a colleague's | whoever manages is told of a domain in mixed scripts, or like another one in the account that as many members have ([`crate::domain::look_alike`]); it is their choice. **Not told**: look-alikes in front of the `@`, of domains that nobody in the account has, and of those that fewer members have than the look-alike | `suite invitations::look_alikes` |
 //!
 //! **Whoever finds a token**: a service's, a person's, a stolen session.
 //!
