@@ -154,13 +154,17 @@ impl Verify {
 
 /// Whether history is whole, and the present is as it says.
 pub(super) fn is_whole(found: &proto::VerifyEventsResponse) -> bool {
-    found.first_broken == 0 && found.differences.is_empty()
+    is_unbroken(found) && found.differences.is_empty()
+}
+
+fn is_unbroken(found: &proto::VerifyEventsResponse) -> bool {
+    found.first_broken == 0 && found.fault() == HistoryFault::Unspecified
 }
 
 /// What a walk over history found.
 pub(super) fn verdict(found: &proto::VerifyEventsResponse) -> String {
     let (events, broken) = (found.events, found.first_broken);
-    if broken == 0 {
+    if is_unbroken(found) {
         return match found.differences.len() {
             0 => format!("whole: {events} events, each as it was recorded{}", dropped(found)),
             1 => format!("CHANGED behind history's back: one thing; the {events} events themselves are whole"),

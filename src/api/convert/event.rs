@@ -67,7 +67,8 @@ pub(in crate::api) fn verified(view: &View, found: &Verified) -> proto::VerifyEv
     let Verified { walked, differences } = found;
     proto::VerifyEventsResponse {
         events: walked.events,
-        first_broken: walked.broken.map_or(0, |broken| broken.seq),
+        // 0 says that there is none
+        first_broken: walked.broken.map_or(0, |broken| broken.seq.max(1)),
         fault: walked.broken.map_or(0, |broken| broken.fault as i32),
         head: walked.head.map(head),
         contradicted: walked.broken.and_then(|broken| broken.by).map(head),

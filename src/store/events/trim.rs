@@ -13,6 +13,7 @@
 
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
+use tracing::error;
 
 use super::verify::next_whole;
 use super::{Broken, Hash};
@@ -55,9 +56,10 @@ pub(super) async fn newest_trim(connection: &mut SqliteConnection) -> Result<Opt
         .fetch_optional(connection)
         .await?;
     Ok(row.map(|row| {
-        let seq = u64::try_from(row.seq).unwrap_or(0);
+        // one before the first of all is named as that: 0 would say that all is whole
+        let seq = u64::try_from(row.seq).unwrap_or(0).max(1);
         let state = match Event::decode(&row.bytes, Vec::new()).map(|event| event.change) {
-            Ok(Change::HistoryTrimmed(state)) if state.until < seq => Ok(state),
+            Ok(Change::HistoryTrimmed(state)) if (1..seq).contains(&state.until) => Ok(state),
             _ => Err(Malformed),
         };
         (seq, state)
@@ -74,8 +76,18 @@ pub async fn first(connection: &mut SqliteConnection) -> Result<Option<(u64, Tim
 }
 
 /// The number before that of the first event that is left: what is kept stands at or below it.
+///
+/// Where nobody can read it, all that is there is shown: whoever broke it must not keep others from looking.
 pub(super) async fn before_first(connection: &mut SqliteConnection) -> Result<i64, Error> {
-    i64::try_from(checkpoint(connection).await?.map_or(0, |state| state.until)).map_err(Error::internal)
+    let until = match newest_trim(connection).await? {
+        Some((_, Ok(state))) => state.until,
+        Some((seq, Err(Malformed))) => {
+            error!(event = seq, "the event that says where history begins can't be read: `events verify` says more");
+            0
+        }
+        None => 0,
+    };
+    i64::try_from(until).map_err(Error::internal)
 }
 
 /// The time of the newest event that isn't later than a moment.
@@ -104,7 +116,7 @@ pub async fn due(connection: &mut SqliteConnection, before: Timestamp, most: u32
 /// Drops a beginning of what is left, all but the last event about each thing that is there, and records that.
 pub async fn trim(tx: &mut Tx, prefix: Prefix) -> Result<TrimState, Error> {
     let before = checkpoint(tx.sql()).await?;
-    let begin = before_first(tx.sql()).await?;
+    let begin = i64::try_from(before.map_or(0, |before| before.until)).map_err(Error::internal)?;
     let end = i64::try_from(prefix.until).map_err(Error::internal)?;
     if let Some(before) = before
         && kept(tx.sql(), begin).await? != (before.kept, before.kept_digest)

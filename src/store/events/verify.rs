@@ -82,7 +82,7 @@ pub async fn verify(connection: &mut SqliteConnection, mut heads: Vec<Head>) -> 
     }
     // whatever stands before the first one too, where it is the first of all
     let mut from = match &walk.trimmed {
-        Some(trimmed) => i64::try_from(trimmed.until).map_err(Error::internal)?,
+        Some(_) => walk.next()?,
         None => i64::MIN,
     };
     loop {
@@ -95,7 +95,7 @@ pub async fn verify(connection: &mut SqliteConnection, mut heads: Vec<Head>) -> 
                 return Ok(Walked { broken: Some(broken), ..walk.so_far() });
             }
         }
-        from = i64::try_from(walk.seen.seq).map_err(Error::internal)?;
+        from = walk.next()?;
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn next_whole(
         Ok(walk) => walk,
         Err(broken) => return Ok(Err(broken)),
     };
-    let from = i64::try_from(walk.seen.seq).map_err(Error::internal)?;
+    let from = walk.next()?;
     let mut events = Vec::new();
     for (row, event) in page(connection, from, i64::MAX, most).await? {
         match walk.step(&row, event) {
@@ -119,14 +119,14 @@ pub(super) async fn next_whole(
     Ok(Ok(events))
 }
 
-/// Reads rows behind one number and up to another.
-async fn page(connection: &mut SqliteConnection, after: i64, until: i64, most: u32) -> Result<Vec<Read>, Error> {
+/// Reads rows from one number on and up to another.
+async fn page(connection: &mut SqliteConnection, from: i64, until: i64, most: u32) -> Result<Vec<Read>, Error> {
     let rows = sqlx::query_as!(
         Row,
         r#"select seq as "seq!", time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
                   actor as "actor: Vec<u8>", subject as "subject: Vec<u8>"
-             from events where seq > ? and seq <= ? order by seq limit ?"#,
-        after,
+             from events where seq >= ? and seq <= ? order by seq limit ?"#,
+        from,
         until,
         most
     )
@@ -151,6 +151,11 @@ impl Walk {
         Ok(Ok(walk))
     }
 
+    /// The number of the event that has to come.
+    fn next(&self) -> Result<i64, Error> {
+        i64::try_from(self.seen.seq + 1).map_err(Error::internal)
+    }
+
     fn so_far(&self) -> Walked {
         let Tail { seq, hash, .. } = self.seen;
         Walked {
@@ -170,7 +175,7 @@ impl Walk {
         loop {
             let page = page(connection, from, until, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
-            from = last.seq;
+            from = last.seq + 1;
             for (row, event) in page {
                 // one before the first of all is named as that
                 let seq = u64::try_from(row.seq).unwrap_or(0).max(1);

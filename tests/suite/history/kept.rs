@@ -1,11 +1,20 @@
 //! Whoever changes what is left of a trimmed history is found, and so is whoever changes the present that it tells of.
 
 use user_management::domain::error::chain;
-use user_management::proto::{HistoryFault, RevokeSessionsRequest};
+use user_management::domain::event::{Actor, Change, Door, Origin, TrimState};
+use user_management::domain::id::TraceId;
+use user_management::proto::{ExportEventsRequest, GetServerInfoRequest, HistoryFault, RevokeSessionsRequest};
+use user_management::store::Tx;
 
 use super::tampering::verified;
 use super::trimming::{age, forgetful, lived, trim};
-use crate::site::Site;
+use super::whole;
+use crate::site::{BEGINNING, Site};
+
+/// What the server does of itself.
+fn server() -> Origin {
+    Origin { actor: Actor::Server, on_behalf_of: None, client: None, door: Door::Inside, trace: TraceId::from_bytes([0; 16]) }
+}
 
 /// A site that lived for a while, most of whose events were dropped.
 async fn trimmed() -> Site {
@@ -27,7 +36,7 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
     let (first_kept, another) =
         ("(select min(seq) from events where kind = 60)", "(select min(seq) from events where kind = 40)");
     let last_trim = "(select max(seq) from events where kind = 3)";
-    let cases: [(String, HistoryFault); 11] = [
+    let cases: [(String, HistoryFault); 12] = [
         (format!("delete from events where seq = {first_kept}"), HistoryFault::Kept),
         (format!("update events set bytes = zeroblob(length(bytes)) where seq = {first_kept}"), HistoryFault::Edited),
         (format!("update events set hash = zeroblob(32) where seq = {first_kept}"), HistoryFault::Edited),
@@ -39,6 +48,12 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
         ("update personal_values set value = 'eve@evil.test' where value = 'ann@acme.test'".to_owned(), HistoryFault::Edited),
         (
             "insert into events (seq, time, kind, account, bytes, hash) select -5, time, kind, account, bytes, hash from events limit 1".to_owned(),
+            HistoryFault::Moved,
+        ),
+        (
+            "insert into events (seq, time, kind, account, bytes, hash)
+             select -9223372036854775808, time, kind, account, bytes, hash from events limit 1"
+                .to_owned(),
             HistoryFault::Moved,
         ),
         ("delete from events where seq = (select min(seq) from events where kind = 3) - 1".to_owned(), HistoryFault::Missing),
@@ -64,6 +79,31 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
     }
     site.app().trim_history().await;
     assert_ne!(verified(&site, &[]).await.trimmed_until, whole.trimmed_until, "there was something to drop");
+}
+
+#[tokio::test]
+async fn a_trim_that_says_that_nothing_went_is_not_taken_for_a_whole_history() {
+    let site = trimmed().await;
+    let nothing = TrimState { until: 0, hash: [0; 32], time: BEGINNING, dropped: 0, kept: 1, kept_digest: [0; 32] };
+    let record = async move |tx: &mut Tx| tx.record(Change::HistoryTrimmed(nothing)).await;
+    site.app().store().write(server(), record).await.expect("recorded");
+    let found = verified(&site, &[]).await;
+    assert_eq!((found.first_broken, found.fault()), (site.operator().await.last_event().await, HistoryFault::Edited));
+    assert_eq!(site.operate("events verify").await.code, Some(1));
+}
+
+#[tokio::test]
+async fn a_trim_that_nobody_can_read_takes_nothing_down() {
+    let site = whole().await;
+    let before = site.operator().await.events_after(0).await;
+    site.underneath("insert into events (seq, time, kind, bytes, hash) values (0, 0, 3, x'', zeroblob(32))").await;
+    assert_eq!(site.operator().await.events_after(0).await, before);
+    let mut operator = site.operator().await;
+    let exported = operator.operations.export_events(ExportEventsRequest::default()).await.expect("exported").into_inner();
+    assert_eq!(exported.events.len(), before.len());
+    operator.operations.get_server_info(GetServerInfoRequest {}).await.expect("told");
+    assert!(site.app().measured().await.expect("measured").first_event.is_some());
+    assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Edited);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ async fn chain_anew(database: &mut SqliteConnection, from: i64) {
 
 #[tokio::test]
 async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
-    let cases: [(&'static str, u64, HistoryFault); 9] = [
+    let cases: [(&'static str, u64, HistoryFault); 11] = [
         ("update events set bytes = zeroblob(length(bytes)) where seq = 4", 4, HistoryFault::Edited),
         ("update events set account = null where seq = 2", 2, HistoryFault::Edited),
         ("update personal_values set value = 'eve@evil.test' where value = 'bob@acme.test'", 8, HistoryFault::Edited),
@@ -56,6 +56,17 @@ async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
             "insert into events (seq, time, kind, account, bytes, hash) select 0, time, kind, account, bytes, hash from events where seq = 3",
             1,
             HistoryFault::Moved,
+        ),
+        (
+            "insert into events (seq, time, kind, account, bytes, hash)
+             select -9223372036854775808, time, kind, account, bytes, hash from events where seq = 3",
+            1,
+            HistoryFault::Moved,
+        ),
+        (
+            "insert into events (seq, time, kind, bytes, hash) values (0, 0, 3, x'', zeroblob(32)); update members set privilege = 1",
+            1,
+            HistoryFault::Edited,
         ),
         ("delete from events where seq > 6", 7, HistoryFault::Truncated),
         ("delete from events", 1, HistoryFault::Truncated),
