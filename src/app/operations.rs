@@ -189,22 +189,26 @@ impl App {
     }
 
     /// Walks all of history and says whether it is whole, also by heads that were kept elsewhere, and then whether the present is as it says.
-    ///
-    /// A history without its end is whole by itself, so its length is held against what was published since the start.
     pub async fn verify_events(&self, _reader: &Reader, heads: Vec<Head>) -> Result<Verified, Error> {
         let _all = self.trimming.read().await;
-        let published = self.directory.view().seq();
         let mut connection = self.store.read().await?;
-        let mut walked = events::verify(&mut connection, heads).await?;
-        let seen = walked.head.map_or(0, |head| head.seq);
-        if walked.broken.is_none() && seen < published {
-            walked.broken = Some(Broken { seq: seen + 1, fault: Fault::Truncated, by: None });
-        }
+        let walked = self.walked(&mut connection, heads).await?;
         let differences = match walked.broken {
             Some(_) => Vec::new(),
             None => events::differences(&mut connection, DIFFERENCES).await?,
         };
         Ok(Verified { walked, differences })
+    }
+
+    /// A history without its end is whole by itself, so its length is held against what was published since the start.
+    pub(super) async fn walked(&self, connection: &mut SqliteConnection, heads: Vec<Head>) -> Result<Walked, Error> {
+        let published = self.directory.view().seq();
+        let mut walked = events::verify(connection, heads).await?;
+        let seen = walked.head.map_or(0, |head| head.seq);
+        if walked.broken.is_none() && seen < published {
+            walked.broken = Some(Broken { seq: seen + 1, fault: Fault::Truncated, by: None });
+        }
+        Ok(walked)
     }
 
     /// Reads events as they are stored, oldest first, and then the head of history.

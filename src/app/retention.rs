@@ -33,7 +33,7 @@ impl App {
         }
         let walked = {
             let _all = self.trimming.read().await;
-            events::verify(&mut *self.store.read().await?, Vec::new()).await?
+            self.walked(&mut *self.store.read().await?, Vec::new()).await?
         };
         if let Some(broken) = walked.broken {
             tell_broken(&broken);

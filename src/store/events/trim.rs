@@ -126,6 +126,10 @@ pub async fn trim(tx: &mut Tx, prefix: Prefix) -> Result<TrimState, Error> {
     if end <= begin {
         return Err(Error::internal("history was trimmed by somebody else meanwhile"));
     }
+    let last = sqlx::query!("select hash from events where seq = ?", end).fetch_optional(tx.sql()).await?;
+    if last.is_none_or(|last| last.hash != prefix.hash) {
+        return Err(Error::internal("the last event that was to be dropped isn't the one that was looked at"));
+    }
     let going = superseded(tx.sql(), begin, end).await?;
     let numbers = json_codes(going.iter().copied());
     sqlx::query!("delete from personal_values where seq in (select value from json_each(?))", numbers).execute(tx.sql()).await?;

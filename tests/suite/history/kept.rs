@@ -5,6 +5,7 @@ use user_management::domain::event::{Actor, Change, Door, Origin, TrimState};
 use user_management::domain::id::TraceId;
 use user_management::proto::{ExportEventsRequest, GetServerInfoRequest, HistoryFault, RevokeSessionsRequest};
 use user_management::store::Tx;
+use user_management::store::events::{self, Prefix};
 
 use super::tampering::verified;
 use super::trimming::{age, forgetful, lived, trim};
@@ -104,6 +105,30 @@ async fn a_trim_that_nobody_can_read_takes_nothing_down() {
     operator.operations.get_server_info(GetServerInfoRequest {}).await.expect("told");
     assert!(site.app().measured().await.expect("measured").first_event.is_some());
     assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Edited);
+}
+
+#[tokio::test]
+async fn nothing_goes_from_a_history_whose_end_was_cut_off_under_the_server() {
+    let site = trimmed().await;
+    age(&site, "fresher").await;
+    age(&site, "freshest").await;
+    site.underneath("delete from events where seq = (select max(seq) from events)").await;
+    let there = site.events().await;
+    site.app().trim_history().await;
+    assert_eq!(site.events().await, there);
+    assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Truncated);
+}
+
+#[tokio::test]
+async fn what_was_exchanged_since_it_was_looked_at_does_not_go() {
+    let site = whole().await;
+    let events = site.operator().await.events_after(0).await;
+    let hash = events[0].hash.clone().try_into().expect("a hash");
+    let looked_at = Prefix { until: 2, hash, time: BEGINNING };
+    let refused =
+        site.app().store().write(server(), async move |tx| events::trim(tx, looked_at).await).await.expect_err("refused");
+    assert!(chain(&refused).contains("isn't the one that was looked at"), "{refused:?}");
+    assert_eq!(site.operator().await.events_after(0).await, events);
 }
 
 #[tokio::test]
