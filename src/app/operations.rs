@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 use tracing::info;
 
@@ -177,14 +178,17 @@ impl App {
             .with_text(&time(which.until));
         let before = query.after(page)?.map(u64::from_be_bytes).and_then(|seq| i64::try_from(seq).ok());
         let mut connection = self.store.read().await?;
-        let (first, end) = events::span(&mut connection, &which).await?;
+        // from one view of the data: the beginning may go in between
+        let mut view = connection.begin().await?;
+        let (first, end) = events::span(&mut view, &which).await?;
         let mut end = before.map_or(end, |before| before.min(end));
         let mut search = Search::new(&query, page);
         while let Some(limit) = search.wants() {
-            let found = events::newest(&mut connection, &which, (first, end), limit).await?;
+            let found = events::newest(&mut view, &which, (first, end), limit).await?;
             end = found.last().and_then(|last| i64::try_from(last.seq).ok()).unwrap_or(end);
             search.take(found.into_iter().map(|event| (event.seq.to_be_bytes().to_vec(), event)), |event| which.holds(event));
         }
+        view.rollback().await?;
         Ok(search.page())
     }
 

@@ -1,5 +1,7 @@
 //! Readers of a history whose beginning was dropped: lists, exports, heads that were kept elsewhere.
 
+use std::cell::Cell;
+
 use user_management::proto::{self, EventKind, HistoryFault, HistoryHead};
 
 use super::exporting::{exported, judged};
@@ -65,6 +67,30 @@ async fn lists_begin_where_history_does_whatever_they_are_filtered_by_and_a_page
         [until + 2, until + 1],
         "the drop, and the first that is left"
     );
+}
+
+#[tokio::test]
+async fn a_list_shows_nothing_of_what_is_kept_while_slices_go() {
+    let site = forgetful().await;
+    lived(&site).await;
+    age(&site, "fresh").await;
+    let mut operator = site.operator().await;
+    let gone = Cell::new(false);
+    let trims = async {
+        while dropped(&site, 1).await.is_some() {}
+        gone.set(true);
+    };
+    let lists = async {
+        while !gone.get() {
+            let request = proto::ListEventsRequest { page_size: 1000, ..Default::default() };
+            let listed = operator.operations.list_events(request).await.expect("listed").into_inner().events;
+            assert!(
+                listed.windows(2).all(|pair| pair[0].seq == pair[1].seq + 1),
+                "there are gaps between the events that are kept"
+            );
+        }
+    };
+    tokio::join!(trims, lists);
 }
 
 #[tokio::test]
