@@ -26,7 +26,7 @@ pub struct Walked {
     pub broken: Option<Broken>,
     /// The last trim, where history has no beginning any more.
     pub trimmed: Option<TrimState>,
-    /// How many of the heads lie before what is left, and so can't be compared.
+    /// How many of the heads are of events that were dropped, and so can't be compared.
     pub incomparable: u64,
 }
 
@@ -136,19 +136,25 @@ async fn page(connection: &mut SqliteConnection, from: i64, until: i64, most: u3
     Ok(rows.into_iter().zip(events).collect())
 }
 
+/// Which history it is, as the newest event says that names one: the first may be gone.
+async fn epoch(connection: &mut SqliteConnection) -> Result<Option<Epoch>, Error> {
+    let row = sqlx::query!("select bytes from events indexed by events_by_kind where kind = 1 order by seq desc limit 1")
+        .fetch_optional(connection)
+        .await?;
+    let event = row.and_then(|row| Event::decode(&row.bytes, Vec::new()).ok());
+    Ok(event.and_then(|event| if let Change::EditionSet(data) = event.change { Some(data.epoch) } else { None }))
+}
+
 impl Walk {
-    /// Stands where what is left begins, with the heads from there on.
+    /// Stands where what is left begins.
     async fn begin(connection: &mut SqliteConnection, heads: Vec<Head>) -> Result<Result<Self, Broken>, Error> {
         let (trimmed, seen) = match newest_trim(connection).await? {
             None => (None, Tail::START),
             Some((_, Ok(state))) => (Some(state), Tail { seq: state.until, hash: state.hash, time: state.time }),
             Some((seq, Err(_))) => return Ok(Err(Broken { seq, fault: Fault::Edited, by: None })),
         };
-        let mut walk = Self { trimmed, seen, epoch: None, heads: heads.into_iter().peekable(), incomparable: 0 };
-        while walk.heads.next_if(|head| head.seq < seen.seq).is_some() {
-            walk.incomparable += 1;
-        }
-        Ok(Ok(walk))
+        let epoch = epoch(connection).await?;
+        Ok(Ok(Self { trimmed, seen, epoch, heads: heads.into_iter().peekable(), incomparable: 0 }))
     }
 
     /// The number of the event that has to come.
@@ -167,7 +173,7 @@ impl Walk {
         }
     }
 
-    /// Holds what was kept of the beginning against what the trim recorded of it, and a head that is of its last event.
+    /// Holds what was kept of the beginning against what the trim recorded of it, and the heads that are of it.
     async fn hold_kept(&mut self, connection: &mut SqliteConnection) -> Result<Result<(), Broken>, Error> {
         let Some(trimmed) = self.trimmed else { return Ok(Ok(())) };
         let until = i64::try_from(trimmed.until).map_err(Error::internal)?;
@@ -186,7 +192,9 @@ impl Walk {
                     Ok(event) => event,
                     Err(fault) => return Ok(Err(Broken { seq, fault, by: None })),
                 };
-                self.learn(&event);
+                if let Err(broken) = self.pass_heads(event.seq).and_then(|()| self.hold_heads(event.seq, hash)) {
+                    return Ok(Err(broken));
+                }
                 digest.update(hash);
                 count += 1;
             }
@@ -194,27 +202,30 @@ impl Walk {
         if (count, <Hash>::from(digest.finalize())) != (trimmed.kept, trimmed.kept_digest) {
             return Ok(Err(Broken { seq: trimmed.until, fault: Fault::Kept, by: None }));
         }
-        Ok(self.hold_heads())
+        Ok(self.pass_heads(trimmed.until).and_then(|()| self.hold_heads(trimmed.until, trimmed.hash)))
     }
 
     fn step(&mut self, row: &Row, event: Result<Event, Error>) -> Result<Event, Broken> {
         let hash: Hash = Sha256::digest(&row.bytes).into();
         let event = judge(&self.seen, row, hash, event).map_err(|fault| Broken { seq: self.seen.seq + 1, fault, by: None })?;
         self.seen = Tail { seq: event.seq, hash, time: event.time };
-        self.learn(&event);
-        self.hold_heads()?;
+        self.hold_heads(event.seq, hash)?;
         Ok(event)
     }
 
-    fn learn(&mut self, event: &Event) {
-        if let Change::EditionSet(data) = event.change {
-            self.epoch = Some(data.epoch);
+    /// Passes the heads of events before a number, which went: nothing can be said of them but whether they are of this history.
+    fn pass_heads(&mut self, before: u64) -> Result<(), Broken> {
+        while let Some(head) = self.heads.next_if(|head| head.seq < before) {
+            if !self.is_of(&head) {
+                return Err(Broken { seq: head.seq, fault: Fault::AnotherHistory, by: Some(head) });
+            }
+            self.incomparable += 1;
         }
+        Ok(())
     }
 
-    /// Compares the heads that are of the event that was seen last.
-    fn hold_heads(&mut self) -> Result<(), Broken> {
-        let Tail { seq, hash, .. } = self.seen;
+    /// Compares the heads that are of an event.
+    fn hold_heads(&mut self, seq: u64, hash: Hash) -> Result<(), Broken> {
         while let Some(head) = self.heads.next_if(|head| head.seq <= seq) {
             if head.hash != hash {
                 let fault = if self.is_of(&head) { Fault::Rewritten } else { Fault::AnotherHistory };

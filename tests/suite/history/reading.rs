@@ -6,7 +6,7 @@ use user_management::proto::{self, EventKind, HistoryFault, HistoryHead};
 
 use super::exporting::{exported, judged};
 use super::tampering::verified;
-use super::trimming::{age, dropped, forgetful, lived, trim};
+use super::trimming::{SETTINGS, age, dropped, forgetful, lived, trim};
 use crate::acme::ACME;
 use crate::site::Site;
 
@@ -136,24 +136,46 @@ async fn heads_before_what_is_left_are_neither_contradicted_nor_confirmed() {
     let found = verified(&site, &old).await;
     assert_eq!(
         (found.first_broken, found.incomparable_heads, old.len()),
-        (0, old.len() as u64 - 1, old.len()),
-        "all but the last"
+        (0, old.len() as u64 - found.kept, old.len()),
+        "all but those of what was kept, the last among them"
     );
     let until = found.trimmed_until.expect("trimmed");
+    let there: Vec<i64> = sqlx::query_scalar("select seq from events").fetch_all(&mut site.database().await).await.expect("read");
+    let (kept, gone): (Vec<_>, Vec<_>) = old.iter().partition(|head| there.iter().any(|seq| seq.unsigned_abs() == head.seq));
+    let wrong = HistoryHead { hash: vec![7; 32], ..kept[0].clone() };
+    let contradicted = verified(&site, &[gone[0].clone(), wrong]).await;
+    assert_eq!((contradicted.first_broken, contradicted.fault()), (kept[0].seq, HistoryFault::Rewritten));
+    let elsewhere = HistoryHead { epoch: "epo_00000000000070008000000000000000".to_owned(), ..gone[0].clone() };
+    let contradicted = verified(&site, &[elsewhere]).await;
+    assert_eq!((contradicted.first_broken, contradicted.fault()), (gone[0].seq, HistoryFault::AnotherHistory));
     assert_eq!(Some(until.seq), old.last().map(|head| head.seq));
     let wrong = HistoryHead { epoch: String::new(), hash: vec![7; 32], ..until.clone() };
     let contradicted = verified(&site, &[wrong]).await;
     assert_eq!((contradicted.first_broken, contradicted.fault()), (until.seq, HistoryFault::Rewritten));
     let later = HistoryHead { seq: until.seq + 9, ..until.clone() };
-    assert_eq!(verified(&site, &[old[0].clone(), later]).await.fault(), HistoryFault::Truncated);
+    assert_eq!(verified(&site, &[gone[0].clone(), later]).await.fault(), HistoryFault::Truncated);
 
     let word = |head: &HistoryHead| format!("{}:{}", head.seq, hex(&head.hash));
-    let said = site.operate(&format!("events verify --head {} --head {}", word(&old[0]), word(&until))).await.done();
+    let said = site.operate(&format!("events verify --head {} --head {}", word(gone[0]), word(&until))).await.done();
     assert!(said.starts_with("whole: 2 events, each as it was recorded; those up to event "), "{said}");
     assert!(said.contains(&format!("\n1 of 2 heads are of events before {}, which were dropped", until.seq)), "{said}");
-    let said = site.operate(&format!("events verify --head {} --head {}", word(&old[0]), word(&old[1]))).await;
+    let said = site.operate(&format!("events verify --head {} --head {}", word(gone[0]), word(gone[1]))).await;
     assert_eq!(said.code, Some(1), "nothing was compared: {said:?}");
     assert!(said.out.contains("\nNOT COMPARED: 2 of 2 heads are of events before "), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_is_left_says_which_history_it_is_where_only_its_end_names_one() {
+    let mut site = forgetful().await;
+    lived(&site).await;
+    age(&site, "fresh").await;
+    site.restart(Some(&format!("{SETTINGS}\nedition = \"saas\""))).await;
+    trim(&site, 1000).await;
+    let until = verified(&site, &[]).await.trimmed_until.expect("trimmed");
+    let wrong = HistoryHead { hash: vec![7; 32], ..until };
+    let contradicted = verified(&site, &[wrong]).await;
+    assert_eq!(contradicted.fault(), HistoryFault::Rewritten);
+    assert!(contradicted.head.expect("a head").epoch.starts_with("epo_"));
 }
 
 #[tokio::test]

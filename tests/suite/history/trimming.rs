@@ -10,7 +10,8 @@ use crate::acme::ACME;
 use crate::site::{BEGINNING, PASSWORD, Person, Site};
 
 /// Events go when they are 30 days old; sessions last longer, so that some of them are older than what is left.
-const SETTINGS: &str = "signup = \"open\"\nevents.retention_days = 30\nsession.lifetime_days = 400\nsession.idle_hours = 8760";
+pub(super) const SETTINGS: &str =
+    "signup = \"open\"\nevents.retention_days = 30\nsession.lifetime_days = 400\nsession.idle_hours = 8760";
 
 const DAY: Duration = Duration::from_hours(24);
 
