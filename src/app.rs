@@ -21,7 +21,7 @@ pub mod members;
 pub mod operations;
 pub mod page;
 mod passwords;
-mod retention;
+pub mod retention;
 pub mod returned;
 pub mod services;
 pub mod sessions;

@@ -100,6 +100,7 @@ impl Service {
         let background = TaskTracker::new();
         background.spawn(Arc::clone(&self.app).deliver(stop.clone()));
         background.spawn(Arc::clone(&self.app).keep_house(stop.clone()));
+        background.spawn(Arc::clone(&self.app).forget_history(stop.clone()));
         if let Some(certificates) = self.certificates() {
             background.spawn(certificates.watch(stop.clone()));
         }
@@ -131,7 +132,7 @@ impl Service {
         background.close();
         let end = (*end.get_or_init(Instant::now)).max(Instant::now() + LEAST);
         if tokio::time::timeout_at(end, background.wait()).await.is_err() {
-            warn!("a mail was still being handed to the relay; it is tried again after the next start");
+            warn!("something was still under way, such as a mail to the relay; it is tried again after the next start");
         }
         if tokio::time::timeout_at(end + LEAST, self.app.close()).await.is_err() {
             warn!("the storage didn't end in time; what was answered is on the disk");

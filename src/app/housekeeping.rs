@@ -52,10 +52,6 @@ impl App {
                 self.purge().await;
                 self.erase_mail_files().await;
             }
-            // each time is an event of its own
-            if minutes.is_multiple_of(24 * 60) {
-                self.trim_history().await;
-            }
             minutes += 1;
         }
     }

@@ -8,7 +8,7 @@ use user_management::store::Tx;
 use user_management::store::events::{self, Prefix};
 
 use super::tampering::verified;
-use super::trimming::{age, forgetful, lived, trim};
+use super::trimming::{age, daily, forgetful, lived, trim};
 use super::whole;
 use crate::site::{BEGINNING, Site};
 
@@ -75,10 +75,10 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
         assert!(found.first_broken > 0, "{edit}");
         assert_eq!(found.fault(), fault, "{edit}");
         let there = tampered.events().await;
-        tampered.app().trim_history().await;
+        daily(&tampered).await;
         assert_eq!(tampered.events().await, there, "nothing is dropped, nor made: {edit}");
     }
-    site.app().trim_history().await;
+    daily(&site).await;
     assert_ne!(verified(&site, &[]).await.trimmed_until, whole.trimmed_until, "there was something to drop");
 }
 
@@ -114,7 +114,7 @@ async fn nothing_goes_from_a_history_whose_end_was_cut_off_under_the_server() {
     age(&site, "freshest").await;
     site.underneath("delete from events where seq = (select max(seq) from events)").await;
     let there = site.events().await;
-    site.app().trim_history().await;
+    daily(&site).await;
     assert_eq!(site.events().await, there);
     assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Truncated);
 }
@@ -136,7 +136,7 @@ async fn what_was_kept_is_not_exchanged_while_slices_go() {
     let site = trimmed().await;
     age(&site, "fresher").await;
     site.underneath("delete from events where seq = (select min(seq) from events where kind = 60)").await;
-    let refused = site.app().trim_slice(1000).await.expect_err("nothing is sealed anew");
+    let refused = site.app().trim_slice(site.clock.now(), 1000).await.expect_err("nothing is sealed anew");
     assert!(chain(&refused).contains("what was kept of history isn't what was kept"), "{refused:?}");
     assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Kept);
 }
@@ -178,7 +178,7 @@ async fn whatever_is_changed_in_the_present_is_named_although_its_events_are_old
             );
             if when == "at once" {
                 age(&tampered, "fresher").await;
-                tampered.app().trim_history().await;
+                daily(&tampered).await;
             }
         }
     }
@@ -192,7 +192,7 @@ async fn a_session_that_was_ended_and_brought_back_is_not_taken_for_a_live_one_b
     site.operator().await.users.revoke_sessions(request).await.expect("ended");
     site.underneath("update sessions set ended = null").await;
     age(&site, "fresher").await;
-    site.app().trim_history().await;
+    daily(&site).await;
     let found = verified(&site, &[]).await;
     assert_eq!(found.first_broken, 0);
     assert!(found.differences.iter().any(|difference| difference.subject.starts_with("sid_")), "{:?}", found.differences);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+use user_management::app::retention::Readings;
 use user_management::domain::event::TrimState;
 use user_management::proto::{self, EventKind, Privilege, Role};
 
@@ -29,7 +31,12 @@ pub(crate) async fn age(site: &Site, account: &str) {
 
 /// Drops at most so many events that are due.
 pub(super) async fn dropped(site: &Site, most: u32) -> Option<TrimState> {
-    site.app().trim_slice(most).await.expect("the data is there")
+    site.app().trim_slice(site.clock.now(), most).await.expect("the data is there")
+}
+
+/// Drops all that is due, as it is done once a day.
+pub(super) async fn daily(site: &Site) {
+    site.app().trim_history(site.clock.now(), &CancellationToken::new()).await;
 }
 
 /// Drops all that is due, so many events at once, and looks after each time whether what is left is whole; answers how often.
@@ -193,10 +200,46 @@ async fn a_clock_that_is_ahead_for_a_while_drops_nothing() {
     site.clock.set(BEGINNING);
     site.account("again").await;
     site.clock.advance(29 * DAY);
-    site.app().trim_history().await;
+    daily(&site).await;
     let after = site.operator().await.events_after(0).await;
     assert_eq!(after[..before.len()], before);
     assert!(after.iter().all(|event| event.kind() != EventKind::HistoryTrimmed));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_again_and_again_drops_nothing_while_a_minute_of_the_day_was_right() {
+    let site = forgetful().await;
+    lived(&site).await;
+    let before = site.operator().await.events_after(0).await;
+    let mut right = site.clock.now();
+    let mut readings = Readings::begin(right);
+    site.clock.advance(3650 * DAY);
+    site.account("ahead").await;
+    for _ in 1..720 {
+        right = right.plus(Duration::from_mins(1));
+        assert_eq!(readings.take(right), None);
+    }
+    site.clock.advance(2 * DAY);
+    let passed = readings.take(site.clock.now()).expect("it is time");
+    site.app().trim_history(passed, &CancellationToken::new()).await;
+    assert_eq!(site.operator().await.events_after(0).await[..before.len()], before);
+    assert_eq!((1..1440).find_map(|_| readings.take(site.clock.now())), None, "once a day");
+    let passed = readings.take(site.clock.now()).expect("it is time again");
+    assert_eq!(passed, site.clock.now(), "it stayed there for a day");
+    site.app().trim_history(passed, &CancellationToken::new()).await;
+    assert_ne!(site.operator().await.events_after(0).await[0], before[0]);
+}
+
+#[tokio::test]
+async fn nothing_more_goes_once_the_server_is_told_to_stop() {
+    let site = forgetful().await;
+    lived(&site).await;
+    age(&site, "fresh").await;
+    let before = site.operator().await.events_after(0).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    site.app().trim_history(site.clock.now(), &stop).await;
+    assert_eq!(site.operator().await.events_after(0).await, before);
 }
 
 #[tokio::test]
@@ -223,7 +266,7 @@ async fn what_is_not_whole_is_not_dropped() {
     age(&site, "fresh").await;
     site.underneath("update events set time = time - 1 where seq = 9").await;
     assert_eq!(dropped(&site, 1000).await, None);
-    site.app().trim_history().await;
+    daily(&site).await;
     assert_eq!(verified(&site, &[]).await.first_broken, 9, "it is still there to be seen");
     site.underneath("update events set time = time + 1 where seq = 9").await;
     assert!(trim(&site, 5).await > 1);
