@@ -87,8 +87,15 @@ async fn an_export_begins_where_it_is_told_to_and_an_erased_value_is_missed_by_n
     site.operate(&format!("events export --from 7 --into {}", file.display())).await.done();
     let text = std::fs::read_to_string(&file).expect("read");
     assert_eq!((text.lines().count(), text.contains("bob@acme.test")), (4, false));
-    if let Some((whole, said)) = judged(&file, &[]) {
+    let first: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+    let before = format!("6:{}", first["previous_hash"].as_str().expect("a hash"));
+    if let Some((whole, said)) = judged(&file, &[&before]) {
         assert!(whole && said.contains("whole: events 7 to 8"), "{said}");
+        let (whole, said) = judged(&file, &[]).expect("as before");
+        assert!(
+            !whole && said.contains("begins where no trim and no head says"),
+            "its beginning was cut off, for all that it says: {said}"
+        );
     }
     let refused = site.operate("events export --from 9").await.refused(1);
     assert!(refused.contains("there is no event 9: the last one is 8"), "{refused}");

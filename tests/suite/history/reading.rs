@@ -121,6 +121,15 @@ async fn an_export_begins_on_the_checkpoint_and_is_verified_alone() {
         let wrong = format!("{}:{}:{}", last.epoch, until.seq, "0".repeat(64));
         assert!(!judged(&file, &[&wrong]).expect("as before").0, "the checkpoint has another hash");
         assert!(!judged(&file, &[&older]).expect("as before").0, "nothing was compared");
+        let bare = format!("{}:{}", last.seq, hex(&last.hash));
+        assert!(judged(&file, &[&bare]).expect("as before").0, "a head without its epoch");
+        let mut lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let cut = lines.remove(1);
+        (lines[0]["first"], lines[0]["previous_hash"]) = ((until.seq + 2).into(), cut["hash"].clone());
+        lines.last_mut().expect("a line")["events"] = (found.events - 1).into();
+        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+        let (whole, said) = judged(&file, &[]).expect("as before");
+        assert!(!whole && said.contains("begins where no trim and no head says"), "more was cut off than was trimmed: {said}");
     }
     site.stop().await;
     assert_eq!(exported(&site, "").await, text, "without a server too");
