@@ -57,22 +57,26 @@ fn row(event: &Event, encoded: &Encoded) -> serde_json::Value {
     ])
 }
 
-/// The client's address is the caller's; every other value is about the person whom the event is about, who is the caller too when nobody
-/// was signed in.
 fn personal_values(event: &Event, encoded: &Encoded) -> Vec<serde_json::Value> {
+    let values = encoded.personal.iter().enumerate().filter_map(|(slot, personal)| {
+        let known = personal.known.as_ref()?;
+        Some(serde_json::json!([event.seq, slot, super::hex(&known.salt), known.value, super::hex(&whose(event, slot))]))
+    });
+    values.collect()
+}
+
+/// With whom a personal value is erased. The client's address is the caller's; every other value is about the person whom the event is about, who
+/// is the caller too when nobody was signed in.
+fn whose(event: &Event, slot: usize) -> [u8; 16] {
     let person = event.change.person().unwrap_or([0; 16]);
-    let caller = match (event.on_behalf_of, event.actor) {
+    if slot >= usize::from(event.client.is_some()) {
+        return person;
+    }
+    match (event.on_behalf_of, event.actor) {
         (Some(user), _) | (None, Actor::User { user, .. } | Actor::ApiToken { user, .. }) => *user.as_bytes(),
         (None, Actor::Anonymous) => person,
         (None, Actor::Server | Actor::Operator(_) | Actor::Service(_)) => [0; 16],
-    };
-    let callers = usize::from(event.client.is_some());
-    let values = encoded.personal.iter().enumerate().filter_map(|(slot, personal)| {
-        let known = personal.known.as_ref()?;
-        let subject = if slot < callers { caller } else { person };
-        Some(serde_json::json!([event.seq, slot, super::hex(&known.salt), known.value, super::hex(&subject)]))
-    });
-    values.collect()
+    }
 }
 
 /// The end of history.

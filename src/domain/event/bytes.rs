@@ -160,7 +160,8 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether all was read; a personal value that no digest is of isn't the event's.
     pub(super) fn end(self) -> Result<(), Malformed> {
-        if self.bytes.is_empty() { Ok(()) } else { Err(Malformed) }
+        if self.bytes.is_empty() && self.personal.flatten().next().is_none() { Ok(()) } else { Err(Malformed) }
     }
 }

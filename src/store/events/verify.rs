@@ -6,13 +6,14 @@
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::SqliteConnection;
 
-use super::decode_each;
 use super::trim::newest_trim;
+use super::{decode_each, whose};
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, Event, Hash, Personal, TrimState};
 use crate::domain::head::{Fault, Head};
 use crate::domain::id::{AccountId, Epoch};
+use crate::store::hex;
 use crate::store::tx::Tail;
 
 /// What a walk over all of history found.
@@ -61,6 +62,8 @@ struct Row {
     hash: Vec<u8>,
     actor: Option<Vec<u8>>,
     subject: Option<Vec<u8>>,
+    /// With whom the personal values beside it are erased, as a JSON array of slots and ids.
+    whose: String,
 }
 
 /// A row with the event that it holds.
@@ -124,7 +127,8 @@ async fn page(connection: &mut SqliteConnection, from: i64, until: i64, most: u3
     let rows = sqlx::query_as!(
         Row,
         r#"select seq as "seq!", time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
-                  actor as "actor: Vec<u8>", subject as "subject: Vec<u8>"
+                  actor as "actor: Vec<u8>", subject as "subject: Vec<u8>",
+                  (select json_group_array(json_array(p.slot, lower(hex(p.subject)))) from personal_values p where p.seq = events.seq) as "whose!: String"
              from events where seq >= ? and seq <= ? order by seq limit ?"#,
         from,
         until,
@@ -279,4 +283,6 @@ fn fits(row: &Row, event: &Event) -> bool {
         && row.actor.as_deref() == Some(&event.actor.mark())
         && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..])
         && event.encode().personal.iter().all(Personal::is_whole)
+        && serde_json::from_str::<Vec<(usize, String)>>(&row.whose)
+            .is_ok_and(|values| values.iter().all(|(slot, id)| *id == hex(&whose(event, *slot))))
 }

@@ -37,7 +37,7 @@ async fn chain_anew(database: &mut SqliteConnection, from: i64) {
 
 #[tokio::test]
 async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
-    let cases: [(&'static str, u64, HistoryFault); 11] = [
+    let cases: [(&'static str, u64, HistoryFault); 13] = [
         ("update events set bytes = zeroblob(length(bytes)) where seq = 4", 4, HistoryFault::Edited),
         ("update events set account = null where seq = 2", 2, HistoryFault::Edited),
         ("update personal_values set value = 'eve@evil.test' where value = 'bob@acme.test'", 8, HistoryFault::Edited),
@@ -46,6 +46,12 @@ async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
             3,
             HistoryFault::Edited,
         ),
+        (
+            "insert into personal_values select seq, 9, salt, value, subject from personal_values where seq = 3 and slot = 0",
+            3,
+            HistoryFault::Edited,
+        ),
+        ("update personal_values set subject = zeroblob(16) where value = 'bob@acme.test'", 8, HistoryFault::Edited),
         ("delete from events where seq = 4", 4, HistoryFault::Missing),
         (
             "update events set seq = -1 where seq = 4; update events set seq = 4 where seq = 5; update events set seq = 5 where seq = -1",
