@@ -98,7 +98,8 @@ pub async fn newest_by(connection: &mut SqliteConnection, moment: Timestamp) -> 
     Ok(row.map(|row| row.time))
 }
 
-/// Finds what may be dropped of events before a moment, at most so many. They are walked, so this is not for the writer.
+/// Finds what may be dropped of events before a moment, at most so many. They are walked, and what was kept before is held against its digest, so
+/// this is not for the writer.
 pub async fn due(connection: &mut SqliteConnection, before: Timestamp, most: u32) -> Result<Due, Error> {
     let events = match next_whole(connection, most).await? {
         Ok(events) => events,
@@ -110,19 +111,20 @@ pub async fn due(connection: &mut SqliteConnection, before: Timestamp, most: u32
     if few && old.iter().all(|(event, _)| matches!(event.change, Change::HistoryTrimmed(_))) {
         return Ok(Due::Nothing);
     }
+    if let Some(before) = checkpoint(connection).await? {
+        let begin = i64::try_from(before.until).map_err(Error::internal)?;
+        if kept(connection, begin).await? != (before.kept, before.kept_digest) {
+            return Err(Error::internal("what was kept of history isn't what was kept, so nothing more is dropped"));
+        }
+    }
     Ok(Due::Prefix(Prefix { until: event.seq, hash: *hash, time: event.time }))
 }
 
 /// Drops a beginning of what is left, all but the last event about each thing that is there, and records that.
 pub async fn trim(tx: &mut Tx, prefix: Prefix) -> Result<TrimState, Error> {
-    let before = checkpoint(tx.sql()).await?;
-    let begin = i64::try_from(before.map_or(0, |before| before.until)).map_err(Error::internal)?;
+    let begin = checkpoint(tx.sql()).await?.map_or(0, |before| before.until);
+    let begin = i64::try_from(begin).map_err(Error::internal)?;
     let end = i64::try_from(prefix.until).map_err(Error::internal)?;
-    if let Some(before) = before
-        && kept(tx.sql(), begin).await? != (before.kept, before.kept_digest)
-    {
-        return Err(Error::internal("what was kept of history isn't what was kept, so nothing more is dropped"));
-    }
     if end <= begin {
         return Err(Error::internal("history was trimmed by somebody else meanwhile"));
     }
