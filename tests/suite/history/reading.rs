@@ -127,7 +127,8 @@ async fn an_export_begins_on_the_checkpoint_and_is_verified_alone() {
         let cut = lines.remove(1);
         (lines[0]["first"], lines[0]["previous_hash"]) = ((until.seq + 2).into(), cut["hash"].clone());
         lines.last_mut().expect("a line")["events"] = (found.events - 1).into();
-        std::fs::write(&file, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+        let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+        std::fs::write(&file, lines.join("\n") + "\n").expect("written");
         let (whole, said) = judged(&file, &[]).expect("as before");
         assert!(!whole && said.contains("begins where no trim and no head says"), "more was cut off than was trimmed: {said}");
     }
