@@ -98,9 +98,15 @@ const fn varies(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Whether a mail client would make a link of a part of it: `evil.example`, `evil.example/path`, `evil.EXAMPLE,now`.
+/// Whether a mail client would make a link of a part of it: `evil.example`, `evil.example/path`, `evil.EXAMPLE,now`. Some read letters as
+/// they are spelled, others what they stand for.
 fn is_linkable(text: &str) -> bool {
-    let dotted = text.nfkc().collect::<String>().replace('\u{3002}', ".");
+    [text.to_owned(), text.nfkc().collect()]
+        .iter()
+        .any(|spelled| has_host(&spelled.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".")))
+}
+
+fn has_host(dotted: &str) -> bool {
     let mut hosts = dotted.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
     hosts.any(|host| {
         let parts: Vec<&str> = host.split('.').map(|part| part.trim_matches('-')).filter(|part| !part.is_empty()).collect();
@@ -189,6 +195,7 @@ mod tests {
             "evil.COM",
             "evil.xn--p1ai",
             "evil\u{3002}example",
+            "evil\u{3002}mo\u{308}2",
             "a..evil.example",
             "evil.Com",
             "evil.CoM",
