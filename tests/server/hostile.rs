@@ -169,6 +169,8 @@ async fn a_change_keeps_its_place_when_its_caller_leaves_until_it_is_done() {
     let mut change = Box::pin(refusal_of(channel.clone(), "/test.Test/Hang"));
     let begun = async { while !refused().await {} };
     tokio::select! {
+        // calls of one connection arrive in their order
+        biased;
         _ = &mut change => panic!("it never ends"),
         begun = tokio::time::timeout(LONG, begun) => begun.expect("it began"),
     }
