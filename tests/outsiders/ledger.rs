@@ -95,7 +95,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Calls {
                 let whole = said.text("db.statement");
                 let statement = if whole.is_empty() { said.text("summary") } else { whole };
                 let statement = statement.split_whitespace().collect::<Vec<_>>().join(" ");
-                if in_write {
+                if statement.starts_with("PRAGMA ") {
+                    // a reader's connection is opened when one is wanted beside others, whatever for
+                } else if in_write {
                     // of one that only reads, the number is that of the last one that changed something
                     let reads = statement.starts_with("select ");
                     let changed = if reads { 0 } else { said.text("rows_affected").parse().expect("a number") };
