@@ -1,7 +1,7 @@
 //! Random histories: after any of them the directory is what would be loaded from the file.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -287,7 +287,8 @@ async fn compare(site: &Site, seed: u64) {
     assert_eq!(wrong, [], "seed {seed}: what the last-admin rule keeps isn't so");
 }
 
-async fn history(seed: u64) {
+/// Lives one, and answers what was done in it.
+async fn history(seed: u64) -> BTreeSet<&'static str> {
     let (inside, saas) = ("signup = \"open\"\nedition = \"inside\"", "signup = \"open\"\nedition = \"saas\"");
     let mut site = Site::with(inside).await;
     let world = RefCell::new(World::default());
@@ -325,14 +326,17 @@ async fn history(seed: u64) {
         }
     }
     println!("seed {seed}: {} events, {:?}", site.app().view().seq(), world.borrow().done);
-    assert_eq!(world.borrow().done.len(), 9, "seed {seed}: everything was done");
+    world.into_inner().done.into_keys().collect()
 }
 
 /// `SEED` runs one history again.
 #[tokio::test]
 async fn the_directory_is_what_would_be_loaded_from_the_file_whatever_happened() {
     let given = std::env::var("SEED").ok().map(|seed| seed.parse().expect("a number"));
+    let mut done = BTreeSet::new();
     for seed in given.map_or(1..=3, |seed| seed..=seed) {
-        history(seed).await;
+        done.append(&mut history(seed).await);
     }
+    // in one alone what is seldom possible may not have happened
+    assert!(done.len() == 9 || given.is_some(), "not everything was done: {done:?}");
 }
