@@ -35,7 +35,7 @@ const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How long each attack goes on, each time.
 const WINDOW: Duration = Duration::from_secs(2);
 /// How often sink and program take turns.
-const TURNS: usize = 3;
+const TURNS: usize = 2;
 /// Between a check and the next: a tool that has other things to do.
 const PAUSE: Duration = Duration::from_micros(500);
 
