@@ -200,30 +200,24 @@ async fn requests_and_answers_beyond_a_share_of_bytes_are_refused() {
     let mut answers = client.server_reflection_info(stream::iter([long])).await.expect("begun").into_inner();
     let refused = answers.message().await.expect_err("too long");
     assert_eq!(refused.get_details_error_info().unwrap().metadata["limit"], "limits.buffered_bytes_per_peer");
-    // somebody holds what is left with a request whose end doesn't come
+    // one holds nearly all of it by a request whose end doesn't come, so there is no room for another, which would be answered by itself
     let to = server.addresses.tcp[0];
-    let begun = [
-        wire::frame(HEADERS, END_HEADERS, 1, &wire::call("/grpc.health.v1.Health/Check")),
-        wire::frame(DATA, 0, 1, &[&[0, 0, 0, 4, 0][..], &[0; 900]].concat()),
-    ];
-    let held = apart(move || {
-        let mut wire = Wire::open(to, Ipv4Addr::LOCALHOST, &[]);
-        assert!(wire.send(&begun.concat()));
-        wire
-    });
-    let held = held.await;
-    let service = "x".repeat(200);
-    let refused = async {
-        loop {
-            if let Err(refused) = health_of(channel.clone(), &service).await
-                && refused.code() == Code::ResourceExhausted
-            {
-                break refused;
-            }
-        }
+    let begin = |stream| wire::frame(HEADERS, END_HEADERS, stream, &wire::call("/grpc.health.v1.Health/Check"));
+    let unknown_field = wire::message(&[&[0x7a, 198, 1][..], &[0; 198]].concat());
+    let whole = |stream| [begin(stream), wire::frame(DATA, END_STREAM, stream, &unknown_field)].concat();
+    let held = [begin(1), wire::frame(DATA, 0, 1, &[&[0, 0, 0, 4, 0][..], &[0; 900]].concat())].concat();
+    let answer = async |request: Vec<u8>| {
+        apart(move || {
+            let mut wire = Wire::open(to, Ipv4Addr::LOCALHOST, &[]);
+            assert!(wire.send(&request));
+            (wire.answered(LONG), wire)
+        })
+        .await
     };
-    let refused = tokio::time::timeout(LONG, refused).await.expect("as soon as the other has arrived");
-    assert_eq!(refused.get_details_error_info().unwrap().metadata["limit"], "limits.buffered_bytes_per_peer");
+    let data = |frames: &[wire::Frame]| frames.iter().filter(|(kind, _)| *kind == DATA).count();
+    assert_eq!(data(&answer(whole(1)).await.0), 1, "it is answered");
+    let (frames, held) = answer([held, whole(3)].concat()).await;
+    assert_eq!(data(&frames), 0, "one of them is refused");
     drop(held);
     let again = async { while health_of(channel.clone(), "").await.is_err() {} };
     tokio::time::timeout(LONG, again).await.expect("what was held is given back");
