@@ -52,18 +52,22 @@ async fn an_address_is_flagged_that_only_looks_like_one_of_a_members_domain() {
     }
 }
 
-#[tokio::test]
-async fn every_answer_that_shows_the_invitation_to_who_manages_tells_it() {
-    let (site, _, mut manager) = with_ann().await;
-    let rehearsed = proto::InviteUserRequest {
+/// Of inviting the address that looks like one of the account's.
+fn rehearsal() -> proto::InviteUserRequest {
+    proto::InviteUserRequest {
         account: ACME.to_owned(),
         email: CYRILLIC.to_owned(),
         privilege: Privilege::Normal.into(),
         validate_only: true,
         ..Default::default()
-    };
+    }
+}
+
+#[tokio::test]
+async fn every_answer_that_shows_the_invitation_to_who_manages_tells_it() {
+    let (site, _, mut manager) = with_ann().await;
     let mut shown = Vec::new();
-    shown.extend(manager.users.invite_user(rehearsed).await.expect("rehearsed").into_inner().invitation);
+    shown.extend(manager.users.invite_user(rehearsal()).await.expect("rehearsed").into_inner().invitation);
     let invitee = proto::Invitee { email: CYRILLIC.to_owned(), privilege: Privilege::Normal.into(), ..Default::default() };
     let batch = proto::BatchInviteUsersRequest { account: ACME.to_owned(), invitees: vec![invitee], ..Default::default() };
     let results = manager.users.batch_invite_users(batch).await.expect("invited").into_inner().results;
@@ -101,14 +105,7 @@ async fn services_that_may_not_read_are_not_told_which_domains_there_are() {
         ("reads-too", &["users.read", "users.write"], (vec![MixedScript, LooksLike], "acme.test")),
     ] {
         let token = site.service(name, scopes, "").await;
-        let rehearsed = proto::InviteUserRequest {
-            account: ACME.to_owned(),
-            email: CYRILLIC.to_owned(),
-            privilege: Privilege::Normal.into(),
-            validate_only: true,
-            ..Default::default()
-        };
-        let answer = site.bearer(&token).await.users.invite_user(rehearsed).await.expect("rehearsed").into_inner();
+        let answer = site.bearer(&token).await.users.invite_user(rehearsal()).await.expect("rehearsed").into_inner();
         assert_eq!(told(&answer.invitation.expect("an invitation")), expected, "{name}");
     }
 }
