@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use assaults::Assault;
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
@@ -108,18 +110,27 @@ impl Drop for Attack {
     }
 }
 
-/// Takes connections, reads and forgets.
+/// Takes connections, reads and forgets; only a ping is answered, since an attack waits for that.
 fn sink() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("a socket");
     let address = listener.local_addr().expect("its address");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let [ping, pong] = [0, 1].map(|flags| Bytes::from(wire::frame(wire::PING, flags, 0, &[0; 8])));
     std::thread::spawn(move || {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             let mut reading = tokio::task::JoinSet::new();
             while let Ok((mut stream, _)) = listener.accept().await {
-                reading.spawn(async move { tokio::io::copy(&mut stream, &mut tokio::io::sink()).await });
+                let (ping, pong) = (ping.clone(), pong.clone());
+                reading.spawn(async move {
+                    let mut buffer = vec![0; 64 * 1024];
+                    while let Some(read) = stream.read(&mut buffer).await.ok().and_then(|count| buffer.get(..count)) {
+                        if read.is_empty() || read.ends_with(&ping) && stream.write_all(&pong).await.is_err() {
+                            break;
+                        }
+                    }
+                });
                 while reading.try_join_next().is_some() {}
             }
         });
