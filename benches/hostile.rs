@@ -5,7 +5,10 @@
 //!
 //! ```text
 //! cargo bench --bench hostile
+//! cargo bench --bench hostile -- streams
 //! ```
+//!
+//! The second takes only the attacks with such a name.
 
 // what the tests of the server attack with
 #[path = "../tests/server/hostile/assaults.rs"]
@@ -47,7 +50,8 @@ fn main() {
     let sink = sink();
     println!("a check's time, us                    quiet       attack on a sink   attack on the program   ratio");
     println!("                                   p50    p99        p50    p99           p50    p99        p99");
-    for (name, assault) in assaults::ALL {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    for (name, assault) in assaults::ALL.into_iter().filter(|(name, _)| name.contains(&wanted)) {
         let mut waits: [Vec<Duration>; 3] = Default::default();
         for _ in 0..TURNS {
             for (waits, target) in waits.iter_mut().zip([None, Some(sink), Some(site.tcp)]) {
@@ -116,17 +120,17 @@ fn sink() -> SocketAddr {
     listener.set_nonblocking(true).expect("a socket");
     let address = listener.local_addr().expect("its address");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let [ping, pong] = [0, 1].map(|flags| Bytes::from(wire::frame(wire::PING, flags, 0, &[0; 8])));
+    let [question, answer] = [0, 1].map(|flags| Bytes::from(wire::frame(wire::PING, flags, 0, &[0; 8])));
     std::thread::spawn(move || {
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             let mut reading = tokio::task::JoinSet::new();
             while let Ok((mut stream, _)) = listener.accept().await {
-                let (ping, pong) = (ping.clone(), pong.clone());
+                let (question, answer) = (question.clone(), answer.clone());
                 reading.spawn(async move {
                     let mut buffer = vec![0; 64 * 1024];
                     while let Some(read) = stream.read(&mut buffer).await.ok().and_then(|count| buffer.get(..count)) {
-                        if read.is_empty() || read.ends_with(&ping) && stream.write_all(&pong).await.is_err() {
+                        if read.is_empty() || read.ends_with(&question) && stream.write_all(&answer).await.is_err() {
                             break;
                         }
                     }

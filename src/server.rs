@@ -12,7 +12,8 @@
 //! with should be the one that serves it.
 //!
 //! What peers may hold at once is counted for each and for all (`shares`): their connections before anything is read, then each call, its
-//! request as it comes and its answer until it is taken (`calls`, `answers`). [`Limits::most_memory`] says what that comes to.
+//! request as it comes and its answer until it is taken (`calls`, `answers`). [`Limits::most_memory`] says what that comes to. What is read is
+//! read in turn (`turns`), so that whoever sends much delays themselves.
 //!
 //! tonic's own graceful shutdown waits for ever for a stream that stays open, so [`Server::run`] has a deadline of its own.
 
@@ -40,6 +41,7 @@ pub mod health;
 mod listener;
 mod reflection;
 mod shares;
+mod turns;
 
 use acceptor::{Door, Way};
 use core::{Cores, Serving};
@@ -123,7 +125,7 @@ impl Server {
             doors.push(Door { way: Way::Unix(listener::tools(path)?, Listener::ToolsSocket), permits: everyone });
         }
         let addresses = Addresses { tcp, socket: config.grpc.socket.clone(), tools_socket: config.grpc.tools_socket.clone() };
-        let shares = Shares::new(config.limits, config.web.trusted_proxies.clone());
+        let shares = Shares::new(config.limits, config.web.trusted_proxies.clone(), core::count());
         Ok(Self { doors, addresses, routes, tls, limits: config.limits, shares, health, metrics })
     }
 

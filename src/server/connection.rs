@@ -14,6 +14,7 @@ use tonic::transport::server::Connected;
 use super::acceptor::{Accepted, Socket};
 use super::answers::Answers;
 use super::shares::{Holder, Seat};
+use super::turns::{Paced, Place};
 use crate::api::peer::{Listener, Peer};
 use crate::config::Limits;
 use crate::metrics::{Metrics, Open};
@@ -56,13 +57,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// Takes a connection through its TLS handshake and preface, within the deadline.
 pub(super) async fn admit(
     accepted: Accepted,
+    place: Place,
     tls: Option<Certificates>,
     limits: Limits,
     metrics: Metrics,
 ) -> io::Result<Connection> {
     let Accepted { socket, permit, seat, open: counted } = accepted;
     let work = async {
-        let (mut io, peer) = open(socket, tls).await?;
+        let (mut io, peer) = open(socket, place, tls).await?;
         read_preface(&mut io).await?;
         Ok((io, peer))
     };
@@ -75,12 +77,12 @@ pub(super) async fn admit(
     Ok(Connection { io, replayed: 0, origin, patience, look, stuck: None, metrics, _permit: permit, _seat: seat, _open: counted })
 }
 
-async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn Io>, Peer)> {
+async fn open(socket: Socket, place: Place, tls: Option<Certificates>) -> io::Result<(Box<dyn Io>, Peer)> {
     match socket {
         Socket::Tcp(stream, address) => {
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
-            let stream = TcpStream::from_std(stream)?;
+            let stream = Paced::new(TcpStream::from_std(stream)?, place);
             let peer = |certificate| Peer { listener: Listener::Tcp(address), uid: None, certificate };
             let Some(tls) = tls else { return Ok((Box::new(stream), peer(None))) };
             let handshake = tls.handshake();
@@ -91,7 +93,7 @@ async fn open(socket: Socket, tls: Option<Certificates>) -> io::Result<(Box<dyn 
         }
         Socket::Unix { stream, listener, uid } => {
             stream.set_nonblocking(true)?;
-            let stream = UnixStream::from_std(stream)?;
+            let stream = Paced::new(UnixStream::from_std(stream)?, place);
             Ok((Box::new(stream), Peer { listener, uid, certificate: None }))
         }
     }

@@ -17,6 +17,7 @@ use tonic::service::Routes;
 use super::acceptor::Accepted;
 use super::calls::CountLayer;
 use super::connection::{self, Connection};
+use super::turns::{Place, Turns};
 use crate::api::trace::TraceLayer;
 use crate::config::Limits;
 use crate::domain::clock::Clock;
@@ -59,19 +60,24 @@ impl Dealer {
     }
 }
 
+/// How many a server has: as many as the process may use.
+pub(super) fn count() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 impl Cores {
-    /// Starts as many as the process may use.
+    /// Starts them all.
     pub(super) fn start(serving: &Serving) -> io::Result<Self> {
         let (drain, abort) = (CancellationToken::new(), CancellationToken::new());
         let abort_on_drop = abort.clone().drop_guard();
         let mut queues = Vec::new();
         let mut running = JoinSet::new();
-        for number in 0..std::thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+        for number in 0..count() {
             let (queue, accepted) = mpsc::unbounded_channel();
             let (ended, end) = tokio::sync::oneshot::channel();
             let (serving, drain, abort) = (serving.clone(), drain.clone(), abort.clone());
             std::thread::Builder::new().name(format!("core-{number}")).spawn(move || {
-                let _ = ended.send(run(serving, accepted, &drain, &abort));
+                let _ = ended.send(run(number, serving, accepted, &drain, &abort));
             })?;
             queues.push(queue);
             running.spawn(async move { end.await.unwrap_or_else(|_| Err(io::Error::other("its thread panicked"))) });
@@ -112,6 +118,7 @@ impl Cores {
 
 /// The thread of a core.
 fn run(
+    number: usize,
     serving: Serving,
     accepted: UnboundedReceiver<Accepted>,
     drain: &CancellationToken,
@@ -121,7 +128,7 @@ fn run(
     let outcome = runtime.block_on(async {
         tokio::select! {
             () = abort.cancelled() => Ok(()),
-            outcome = serve(serving, accepted, drain) => outcome,
+            outcome = serve(number, serving, accepted, drain) => outcome,
         }
     });
     // hashing or another blocking call may still run; its answer has no taker
@@ -129,13 +136,20 @@ fn run(
     outcome
 }
 
-async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drain: &CancellationToken) -> io::Result<()> {
+async fn serve(
+    number: usize,
+    serving: Serving,
+    mut accepted: UnboundedReceiver<Accepted>,
+    drain: &CancellationToken,
+) -> io::Result<()> {
     let Serving { routes, tls, limits, metrics } = serving;
     let (ready, connections) = mpsc::unbounded_channel();
-    let admissions = TaskTracker::new();
+    let tasks = TaskTracker::new();
+    let turns = Turns::begin(&tasks);
     let admit_all = async {
         while let Some(accepted) = accepted.recv().await {
-            admissions.spawn(admit(accepted, tls.clone(), limits, ready.clone(), metrics.clone()));
+            let place = Place { line: accepted.seat.line(number), turns: turns.clone() };
+            tasks.spawn(admit(accepted, place, tls.clone(), limits, ready.clone(), metrics.clone()));
         }
         std::future::pending::<Infallible>().await
     };
@@ -155,12 +169,13 @@ async fn serve(serving: Serving, mut accepted: UnboundedReceiver<Accepted>, drai
 
 async fn admit(
     accepted: Accepted,
+    place: Place,
     tls: Option<Certificates>,
     limits: Limits,
     ready: UnboundedSender<Connection>,
     metrics: Metrics,
 ) {
-    match connection::admit(accepted, tls, limits, metrics.clone()).await {
+    match connection::admit(accepted, place, tls, limits, metrics.clone()).await {
         // while draining nobody takes it, and its drop closes it
         Ok(connection) => drop(ready.send(connection)),
         Err(error) => {

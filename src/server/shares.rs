@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::acceptor::Socket;
+use super::turns::Line;
 use crate::api::peer::Listener;
 use crate::config::Limits;
 use crate::domain::error::Error;
@@ -49,6 +50,8 @@ struct Share {
     connections: Part,
     calls: Part,
     bytes: Part,
+    /// Where its connections wait for their turn, on each core.
+    lines: Box<[Line]>,
 }
 
 /// The shares of all peers that have connections.
@@ -61,14 +64,19 @@ struct All {
     peers: Mutex<HashMap<Peer, Weak<Share>>>,
     proxies: Proxies,
     limits: Limits,
+    cores: usize,
 }
 
 impl Shares {
-    pub(super) fn new(limits: Limits, proxies: Proxies) -> Self {
-        // connections wait for the whole of theirs in the acceptor
-        let whole =
-            Share { connections: Part::new(usize::MAX), calls: Part::new(limits.calls), bytes: Part::new(limits.buffered_bytes) };
-        Self(Arc::new(All { whole: Arc::new(whole), peers: Mutex::default(), proxies, limits }))
+    pub(super) fn new(limits: Limits, proxies: Proxies, cores: usize) -> Self {
+        let whole = Share {
+            // connections wait for the whole of theirs in the acceptor
+            connections: Part::new(usize::MAX),
+            calls: Part::new(limits.calls),
+            bytes: Part::new(limits.buffered_bytes),
+            lines: Box::default(),
+        };
+        Self(Arc::new(All { whole: Arc::new(whole), peers: Mutex::default(), proxies, limits, cores }))
     }
 
     /// A place for a connection; none if its peer has as many as it may.
@@ -100,6 +108,7 @@ impl Shares {
             connections: Part::new(limits.connections_per_peer),
             calls: Part::new(limits.calls_per_peer),
             bytes: Part::new(limits.buffered_bytes_per_peer),
+            lines: std::iter::repeat_with(Line::default).take(self.0.cores).collect(),
         });
         peers.insert(peer, Arc::downgrade(&share));
         share
@@ -113,6 +122,11 @@ impl Seat {
     /// What the connection's calls are counted against.
     pub(super) fn holder(&self) -> Holder {
         self.0.clone()
+    }
+
+    /// Where the connection waits for its turn on a core: one that is nobody's share has turns of its own.
+    pub(super) fn line(&self, core: usize) -> Line {
+        self.0.own.as_ref().and_then(|own| own.lines.get(core)).cloned().unwrap_or_default()
     }
 }
 
@@ -246,7 +260,7 @@ mod tests {
     };
 
     fn shares() -> Shares {
-        Shares::new(LIMITS, Proxies(vec!["10.0.0.0/8".parse().unwrap()]))
+        Shares::new(LIMITS, Proxies(vec!["10.0.0.0/8".parse().unwrap()]), 2)
     }
 
     fn from(address: &str) -> Socket {

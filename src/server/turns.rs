@@ -1,0 +1,321 @@
+//! Whose bytes are read next: peers take turns on each core, however many connections they have.
+//!
+//! A core works on whatever was read, in the order in which it was. One peer with a hundred connections, each with a hundred calls at once,
+//! would make everybody else wait for ten thousand calls. So a peer's connections together may read a little in each round, and what is
+//! more stays in the kernel, which tells the peer to wait. The next round begins when everything that the last one brought has had its
+//! turn: at once on a core that has nothing to do.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+/// Bytes that a peer may read in a round: some twenty calls.
+const ROUND: usize = 2048;
+/// What a read counts at least: waking, looking and closing cost as much as the work on so many bytes.
+const READ: usize = 256;
+/// What a connection's first read counts: a TLS handshake and the state of HTTP/2 are made for it.
+const FIRST_READ: usize = 1024;
+
+/// The rounds of one core.
+#[derive(Clone, Default)]
+pub(super) struct Turns(Arc<Rounds>);
+
+#[derive(Default)]
+struct Rounds {
+    number: AtomicU64,
+    /// Those with connections that wait for the next.
+    waiting: Mutex<Vec<Line>>,
+    wanted: Notify,
+}
+
+impl Turns {
+    /// Those of the core that this is called on. A task begins them: it has its turn when all that were waiting before it had theirs.
+    pub(super) fn begin(tasks: &TaskTracker) -> Self {
+        let turns = Self::default();
+        tasks.spawn(turns.clone().take());
+        turns
+    }
+
+    async fn take(self) {
+        loop {
+            self.0.wanted.notified().await;
+            tokio::task::yield_now().await;
+            self.0.number.fetch_add(1, Ordering::Relaxed);
+            let lines = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            for line in lines {
+                if line.lock().wake() {
+                    self.wait(line);
+                }
+            }
+        }
+    }
+
+    fn wait(&self, line: Line) {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.0.wanted.notify_one();
+    }
+}
+
+/// The connections that one peer has on one core; clones are of the same.
+#[derive(Clone, Default)]
+pub(super) struct Line(Arc<Mutex<Queue>>);
+
+/// What was read in a round, and who waits for the next.
+#[derive(Default)]
+struct Queue {
+    round: u64,
+    read: usize,
+    /// By when they began to wait.
+    waiting: BTreeMap<u64, Waker>,
+    next: u64,
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// What may still be read in this round.
+    fn left(&mut self, round: u64) -> usize {
+        if self.round != round {
+            self.round = round;
+            self.read = 0;
+        }
+        ROUND.saturating_sub(self.read)
+    }
+
+    /// Wakes as many as may read in a round; whether others wait still.
+    fn wake(&mut self) -> bool {
+        for _ in 0..ROUND / READ {
+            let Some((_, waker)) = self.waiting.pop_first() else { return false };
+            waker.wake();
+        }
+        !self.waiting.is_empty()
+    }
+}
+
+/// Where a connection waits for its turn.
+pub(super) struct Place {
+    pub(super) turns: Turns,
+    pub(super) line: Line,
+}
+
+/// A socket that is read in turn.
+pub(super) struct Paced<T> {
+    io: T,
+    place: Place,
+    /// Its number among those that wait, until it has read.
+    ticket: Option<u64>,
+    fresh: bool,
+}
+
+impl<T> Paced<T> {
+    pub(super) const fn new(io: T, place: Place) -> Self {
+        Self { io, place, ticket: None, fresh: true }
+    }
+
+    /// How much may be read now; none if it waits for the next round, which wakes it.
+    fn turn(&mut self, context: &Context<'_>) -> Option<usize> {
+        let mut line = self.place.line.lock();
+        let left = line.left(self.place.turns.0.number.load(Ordering::Relaxed));
+        if left >= READ {
+            return Some(left);
+        }
+        let ticket = *self.ticket.get_or_insert_with(|| {
+            line.next += 1;
+            line.next
+        });
+        let first = line.waiting.is_empty();
+        line.waiting.insert(ticket, context.waker().clone());
+        drop(line);
+        if first {
+            self.place.turns.wait(self.place.line.clone());
+        }
+        None
+    }
+
+    fn has_read(&mut self, count: usize) {
+        let least = if self.fresh { FIRST_READ } else { READ };
+        self.fresh = false;
+        let mut line = self.place.line.lock();
+        line.read += count.max(least);
+        if let Some(ticket) = self.ticket.take() {
+            line.waiting.remove(&ticket);
+        }
+    }
+}
+
+impl<T> Drop for Paced<T> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.place.line.lock().waiting.remove(&ticket);
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(most) = self.turn(context) else { return Poll::Pending };
+        let most = most.min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
+        let read = Pin::new(&mut self.io).poll_read(context, &mut part);
+        let count = part.filled().len();
+        buffer.advance(count);
+        if read.is_ready() {
+            self.has_read(count);
+        }
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio::task::{JoinHandle, yield_now};
+
+    use super::*;
+
+    /// Two ends of a connection that a core reads in turn.
+    fn connection(turns: &Turns, line: &Line) -> (DuplexStream, Paced<DuplexStream>) {
+        let (ours, theirs) = duplex(1 << 20);
+        (theirs, Paced::new(ours, Place { turns: turns.clone(), line: line.clone() }))
+    }
+
+    /// Reads until nothing more comes, and counts it.
+    fn reading(mut connection: Paced<DuplexStream>, count: &Arc<AtomicUsize>) -> JoinHandle<()> {
+        let count = Arc::clone(count);
+        TaskTracker::new().spawn(async move {
+            let mut buffer = vec![0; 16 * 1024];
+            while let Ok(read @ 1..) = connection.read(&mut buffer).await {
+                count.fetch_add(read, Ordering::Relaxed);
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn whatever_many_connections_of_one_peer_bring_another_peer_waits_for_a_round() {
+        const EACH: usize = 100_000;
+        let turns = Turns::begin(&TaskTracker::new());
+        let many = Line::default();
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut others = Vec::new();
+        for _ in 0..50 {
+            let (mut theirs, ours) = connection(&turns, &many);
+            theirs.write_all(&vec![0; EACH]).await.unwrap();
+            others.push(reading(ours, &count));
+        }
+        let (mut client, mut server) = connection(&turns, &Line::default());
+        let mut asked = 0;
+        while count.load(Ordering::Relaxed) < 50 * EACH {
+            let before = count.load(Ordering::Relaxed);
+            client.write_all(&[0; 200]).await.unwrap();
+            server.read_exact(&mut [0; 200]).await.unwrap();
+            yield_now().await;
+            let meanwhile = count.load(Ordering::Relaxed) - before;
+            assert!(meanwhile <= 2 * ROUND, "{meanwhile} bytes of the other peer went before");
+            asked += 1;
+        }
+        assert!(asked >= 50 * EACH / (2 * ROUND), "{asked}");
+        for other in others {
+            other.await.expect("all was read");
+        }
+    }
+
+    #[tokio::test]
+    async fn connections_of_a_peer_are_read_one_after_the_other() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let line = Line::default();
+        let mut counts = Vec::new();
+        for _ in 0..20 {
+            let (mut theirs, ours) = connection(&turns, &line);
+            theirs.write_all(&vec![0; 50_000]).await.unwrap();
+            let count = Arc::new(AtomicUsize::new(0));
+            drop(reading(ours, &count));
+            counts.push((count, theirs));
+        }
+        let read = || counts.iter().map(|(count, _)| count.load(Ordering::Relaxed));
+        while read().sum::<usize>() < 20 * 50_000 {
+            yield_now().await;
+            let (least, most) = (read().min().unwrap(), read().max().unwrap());
+            assert!(most - least <= 2 * ROUND, "one has {most} bytes of its own and another {least}");
+        }
+    }
+
+    async fn byte(end: &mut (DuplexStream, Paced<DuplexStream>)) {
+        end.0.write_all(&[0]).await.unwrap();
+        end.1.read_exact(&mut [0]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn connections_that_begin_and_little_reads_count_for_what_they_cost() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let line = Line::default();
+        let rounds = || turns.0.number.load(Ordering::Relaxed);
+        let mut ends: Vec<_> = std::iter::repeat_with(|| connection(&turns, &line)).take(20).collect();
+        for end in &mut ends {
+            byte(end).await;
+        }
+        assert_eq!(rounds(), 9, "two begin in each round");
+        for _ in 0..80 {
+            byte(&mut ends[0]).await;
+        }
+        assert_eq!(rounds(), 19, "eight are read in each");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_waiting_holds_nobody_up() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let line = Line::default();
+        let mut end = connection(&turns, &line);
+        for _ in 0..20 {
+            while line.lock().left(turns.0.number.load(Ordering::Relaxed)) >= READ {
+                byte(&mut end).await;
+            }
+            let (mut theirs, mut gone) = connection(&turns, &line);
+            theirs.write_all(&[0]).await.unwrap();
+            let waits =
+                std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut gone).poll_read(context, &mut ReadBuf::new(&mut [0]))));
+            assert!(waits.await.is_pending(), "the round is used up");
+            drop(gone);
+            assert!(line.lock().waiting.is_empty());
+            byte(&mut end).await;
+        }
+    }
+}
