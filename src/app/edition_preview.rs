@@ -250,8 +250,7 @@ impl Comparison {
             let EditionChange::Member(member) = change else { continue };
             let tokens = member.api_tokens.iter().map(|(_, effect)| effect);
             let all = || std::iter::once(&member.effect).chain(tokens.clone());
-            let (gains, loses) =
-                (all().any(|effect| !effect.gained.is_empty()), all().any(|effect| !effect.lost.is_empty()));
+            let (gains, loses) = (all().any(|effect| !effect.gained.is_empty()), all().any(|effect| !effect.lost.is_empty()));
             totals.members_gaining += i64::from(gains);
             totals.members_losing += i64::from(loses);
             if gains || loses {
