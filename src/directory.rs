@@ -79,6 +79,7 @@ pub struct View {
     time: Timestamp,
     edition: Edition,
     accounts: OrdMap<AccountId, Account>,
+    open_accounts: usize,
     names: OrdMap<Arc<str>, AccountId>,
     users: OrdMap<UserId, User>,
     addresses: OrdMap<Arc<str>, UserId>,
@@ -133,6 +134,12 @@ impl View {
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
+    }
+
+    /// How many accounts are open.
+    #[must_use]
+    pub const fn open_accounts(&self) -> usize {
+        self.open_accounts
     }
 
     /// A user.
@@ -215,9 +222,7 @@ impl View {
             | Change::AccountUpdated(state)
             | Change::AccountClosed(state)
             | Change::AccountReopened(state) => {
-                let name: Arc<str> = state.name.as_str().into();
-                self.names.insert(Arc::clone(&name), state.account);
-                self.accounts.insert(state.account, Account { name, closed: state.closed });
+                self.insert_account(state.account, state.name.as_str().into(), state.closed);
             }
             Change::MemberJoined(member) | Change::MemberPrivilegeChanged(member) | Change::MemberRolesAssigned(member) => {
                 if self.members.insert((member.account, member.user), member.standing).is_none()
@@ -283,6 +288,13 @@ impl View {
         }
     }
 
+    fn insert_account(&mut self, id: AccountId, name: Arc<str>, closed: bool) {
+        self.names.insert(Arc::clone(&name), id);
+        let before = self.accounts.insert(id, Account { name, closed });
+        self.open_accounts += usize::from(!closed);
+        self.open_accounts -= usize::from(before.is_some_and(|before| !before.closed));
+    }
+
     fn apply_user(&mut self, state: &UserState) {
         // an erased address has no holder any more; what else the event says counts all the same
         let folded: Arc<str> = Email::parse(state.email.value()).map(|email| email.folded().into()).unwrap_or_default();
@@ -326,6 +338,7 @@ impl View {
         let sessions = |view: &Self| view.sessions.iter().map(|(token, session)| (*token, session.id)).collect::<Vec<_>>();
         (self.epoch, self.seq, self.edition) == (other.epoch, other.seq, other.edition)
             && self.accounts == other.accounts
+            && self.open_accounts == other.open_accounts
             && self.names == other.names
             && self.users == other.users
             && self.addresses == other.addresses

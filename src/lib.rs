@@ -46,6 +46,8 @@
 //!
 //! - **Answer after commit.** Nobody is told of a change that isn't durable; a refusal may rest on a neighbour's change, so it waits too.
 //! - **The last admin.** Judged inside the write, in one place (`store::last_manager`), on the whole of what a job does.
+//! - **An answer tells what it did.** Whose permissions a call changed, and how, stands in its answer, and in its rehearsal's before; only where
+//!   it may be anybody's, when an account is made, closed or opened, the contract says it once for all (`tests/suite/matrix/effects.rs`).
 //! - **Bound to the confirmed address.** An invitation is answered by a signed-in user whose confirmed address is the invited one
 //!   ([`app::answers`]); no token proves an address.
 //! - **A token is never more than its owner.** What a personal token gives is worked out at each call from what its owner may then

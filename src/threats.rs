@@ -83,7 +83,7 @@
 //!
 //! | what goes wrong | what helps | shown by |
 //! | --- | --- | --- |
-//! | the wrong person, the wrong edition, the last Admin | `validate_only` and `--dry-run` tell the effects; `PreviewEdition`; `leave_without_admin` has to be written out | `suite matrix::rehearsed`, `suite edition`, `suite logins::operators` |
+//! | the wrong person, the wrong edition, the last Admin | `validate_only` and `--dry-run` tell the effects; `PreviewEdition`; `leave_without_admin` has to be written out | `suite matrix::rehearsed`, `suite matrix::effects`, `suite edition`, `suite logins::operators` |
 //! | a certificate or configuration that is broken | the old certificate stays, and status, metrics and log say so; a configuration is refused whole, with every mistake in it | `server reload`, `lib config` |
 //! | a crash, a full disk, a disk that fails, a clock that jumps | answered after the commit; a fault tells every caller; history never goes back | `faults kills`, `faults disk`, `faults clock` |
 //! | the relay is down, slow or lies | mail stays owed, and is sent again under its old Message-ID | `faults relay`, `suite delivery` |

@@ -13,7 +13,7 @@ use crate::app::invitations::Shown;
 use crate::app::members::Changed;
 use crate::app::operations::MailQueue;
 use crate::app::returned::Returned;
-use crate::app::users::Taken;
+use crate::app::users::LoginChange;
 use crate::directory::Session;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
@@ -222,16 +222,16 @@ pub(super) fn effect(changed: &Changed) -> proto::Effect {
     proto::Effect { user, gained: permissions(gained), lost: permissions(lost), account }
 }
 
-/// What somebody lost with their login.
-pub(super) fn losses(app: &App, taken: &Taken) -> Vec<proto::Effect> {
+/// What a change of a login did to its person: where they are a member, and in how many other accounts.
+pub(super) fn login_effects(app: &App, change: &LoginChange) -> (Vec<proto::Effect>, i64) {
     let view = app.view();
     let effect = |(account, Effect { gained, lost }): &(AccountId, Effect)| proto::Effect {
-        user: taken.user.to_string(),
+        user: change.user.to_string(),
         gained: permissions(*gained),
         lost: permissions(*lost),
         account: view.account(*account).map(|account| account.name.to_string()).unwrap_or_default(),
     };
-    taken.effects.iter().map(effect).collect()
+    (change.effects.iter().map(effect).collect(), i64::try_from(change.other_accounts).unwrap_or(i64::MAX))
 }
 
 /// A link that was to be answered, and whether an earlier call answered it.

@@ -218,8 +218,10 @@ impl Operations for Api {
             let terms = fields.terms(&caller, "SetSuperAdmin", &id, &request, request.validate_only);
             let user = fields.user(&request.user);
             let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
-            let user = self.app.set_super_admin(operator, user, request.super_admin, terms).await?;
-            Ok(proto::SetSuperAdminResponse { user: Some(convert::user(&self.app, &user)) })
+            let (user, change) = self.app.set_super_admin(operator, user, request.super_admin, terms).await?;
+            let user = Some(convert::user(&self.app, &user));
+            let (effects, other_accounts) = convert::login_effects(&self.app, &change);
+            Ok(proto::SetSuperAdminResponse { user, effects, other_accounts })
         })
         .await
     }

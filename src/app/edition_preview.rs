@@ -65,6 +65,8 @@ pub struct Totals {
     pub api_tokens_gaining: i64,
     /// Personal tokens that would open less.
     pub api_tokens_losing: i64,
+    /// Accounts that those members are members of.
+    pub accounts: i64,
 }
 
 /// One page of what would change.
@@ -243,13 +245,18 @@ impl Comparison {
     }
 
     fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let (mut totals, mut last) = (Totals::default(), None);
         for change in self.members(None) {
             let EditionChange::Member(member) = change else { continue };
             let tokens = member.api_tokens.iter().map(|(_, effect)| effect);
             let all = || std::iter::once(&member.effect).chain(tokens.clone());
-            totals.members_gaining += i64::from(all().any(|effect| !effect.gained.is_empty()));
-            totals.members_losing += i64::from(all().any(|effect| !effect.lost.is_empty()));
+            let (gains, loses) = (all().any(|effect| !effect.gained.is_empty()), all().any(|effect| !effect.lost.is_empty()));
+            totals.members_gaining += i64::from(gains);
+            totals.members_losing += i64::from(loses);
+            if gains || loses {
+                // they come by account
+                totals.accounts += i64::from(last.replace(member.account) != Some(member.account));
+            }
             for effect in tokens.clone() {
                 totals.api_tokens_gaining += i64::from(!effect.gained.is_empty());
                 totals.api_tokens_losing += i64::from(!effect.lost.is_empty());

@@ -1,64 +1,49 @@
 //! Users, as operators see them: taking logins away and giving them back, ending sessions, the super-admin mark. `links` makes logins and
-//! resets passwords, `listing` finds users.
+//! resets passwords, `listing` finds users, `effects` says what people gain and lose by it.
 
+mod effects;
 mod links;
 mod listing;
 
-use super::admission::{Operator, as_policy_sees};
+use std::sync::Arc;
+
+use super::admission::Operator;
 use super::api_tokens::record_ended;
 use super::logins::tell;
 use super::{App, UserRef};
-use crate::domain::edition::Edition;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, ErasedState, LoginState};
-use crate::domain::id::{AccountId, AddressId, UserId};
+use crate::domain::id::{AddressId, UserId};
 use crate::domain::invitation::Stored;
 use crate::domain::name::Slug;
-use crate::domain::policy::{self, Effect};
 use crate::store::login_links;
 use crate::store::mails::{self, Kind};
-use crate::store::members::{self, Membership};
+use crate::store::members;
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
 use crate::store::{Tx, addresses, api_tokens, erasure, invitations, sessions};
+pub use effects::LoginChange;
 pub use links::Linked;
-
-/// What taking a login away did.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Taken {
-    /// Whose.
-    pub user: UserId,
-    /// What they lost, in each account that they were a member of.
-    pub effects: Vec<(AccountId, Effect)>,
-    /// Accounts that have no active member left who may manage their users.
-    pub left_without_admin: Vec<String>,
-}
 
 impl App {
     /// Deactivates a login: its sessions, personal tokens and links end, memberships stay without effect. Doing it again changes nothing.
     pub async fn deactivate_user(
-        &self,
+        self: &Arc<Self>,
         operator: Operator,
         user: UserRef,
         leave_without_admin: bool,
         terms: Terms,
-    ) -> Result<(User, Taken), Error> {
-        let edition = self.edition;
+    ) -> Result<(User, LoginChange), Error> {
+        let app = Arc::clone(self);
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let done = once(tx, &terms, async |tx| {
-                    let mut user = find(tx, &user).await?;
-                    let mut taken = Taken { user: user.id, effects: Vec::new(), left_without_admin: Vec::new() };
-                    if !user.active {
-                        return Ok(taken);
+                    let before = find(tx, &user).await?;
+                    if !before.active {
+                        return Ok(LoginChange::nothing(before.id));
                     }
-                    let memberships = members::of_user(tx.sql(), user.id).await?;
-                    for member in memberships {
-                        taken.effects.push(loss(tx, edition, &member.membership).await?);
-                    }
-                    user.active = false;
-                    user.version = tx.next_version();
+                    let user = User { active: false, version: tx.next_version(), ..before.clone() };
                     users::update(tx, &user).await?;
                     sessions::end_all(tx, user.id, None).await?;
                     login_links::end_all(tx, user.id).await?;
@@ -67,8 +52,9 @@ impl App {
                     let state = user.state(tx)?;
                     tx.record(Change::UserDeactivated(state)).await?;
                     record_ended(tx, &ended).await?;
-                    taken.left_without_admin = judged(tx, leave_without_admin).await?;
-                    Ok(taken)
+                    let memberships = members::of_user(tx.sql(), user.id).await?;
+                    let left_without_admin = judged(tx, leave_without_admin).await?;
+                    Ok(LoginChange { left_without_admin, ..app.login_change(&before, Some(&user), &memberships) })
                 })
                 .await?;
                 Ok((load(tx, done.outcome.user).await?, done.outcome))
@@ -77,23 +63,30 @@ impl App {
     }
 
     /// Lets a deactivated login in again, by its password; no session, token or link comes back. Doing it again changes nothing.
-    pub async fn reactivate_user(&self, operator: Operator, user: UserRef, terms: Terms) -> Result<User, Error> {
+    pub async fn reactivate_user(
+        self: &Arc<Self>,
+        operator: Operator,
+        user: UserRef,
+        terms: Terms,
+    ) -> Result<(User, LoginChange), Error> {
+        let app = Arc::clone(self);
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let done = once(tx, &terms, async |tx| {
-                    let mut user = find(tx, &user).await?;
-                    if !user.active {
-                        user.active = true;
-                        user.version = tx.next_version();
-                        users::update(tx, &user).await?;
-                        let state = user.state(tx)?;
-                        tx.record(Change::UserReactivated(state)).await?;
+                    let before = find(tx, &user).await?;
+                    if before.active {
+                        return Ok(LoginChange::nothing(before.id));
                     }
-                    Ok(user.id)
+                    let user = User { active: true, version: tx.next_version(), ..before.clone() };
+                    users::update(tx, &user).await?;
+                    let state = user.state(tx)?;
+                    tx.record(Change::UserReactivated(state)).await?;
+                    let memberships = members::of_user(tx.sql(), user.id).await?;
+                    Ok(app.login_change(&before, Some(&user), &memberships))
                 })
                 .await?;
-                load(tx, done.outcome).await
+                Ok((load(tx, done.outcome.user).await?, done.outcome))
             })
             .await
     }
@@ -101,27 +94,23 @@ impl App {
     /// Deletes a person: memberships, sessions, personal tokens and links end, and address and name are erased from everything that the
     /// service keeps.
     pub async fn delete_user(
-        &self,
+        self: &Arc<Self>,
         operator: Operator,
         user: UserRef,
         leave_without_admin: bool,
         terms: Terms,
-    ) -> Result<Taken, Error> {
-        let edition = self.edition;
-        let taken = self
+    ) -> Result<LoginChange, Error> {
+        let app = Arc::clone(self);
+        let change = self
             .store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let done = once(tx, &terms, async |tx| {
                     let mut user = find(tx, &user).await?;
-                    let mut taken = Taken { user: user.id, effects: Vec::new(), left_without_admin: Vec::new() };
-                    let memberships: Vec<Membership> =
-                        members::of_user(tx.sql(), user.id).await?.into_iter().map(|member| member.membership).collect();
-                    for membership in &memberships {
-                        taken.effects.push(loss(tx, edition, membership).await?);
-                    }
+                    let memberships = members::of_user(tx.sql(), user.id).await?;
+                    let change = app.login_change(&user, None, &memberships);
                     members::delete_of(tx, user.id).await?;
-                    let removed = memberships.iter().map(|membership| Change::MemberRemoved(membership.state())).collect();
+                    let removed = memberships.iter().map(|member| Change::MemberRemoved(member.membership.state())).collect();
                     tx.record_all(removed).await?;
                     let ended = api_tokens::end_all(tx, user.id).await?;
                     record_ended(tx, &ended).await?;
@@ -132,15 +121,14 @@ impl App {
                     user.version = tx.next_version();
                     tx.record(Change::UserDeleted(ErasedState { user: user.id, address: user.address })).await?;
                     erasure::erase(tx, &user, &addresses).await?;
-                    taken.left_without_admin = judged(tx, leave_without_admin).await?;
-                    Ok(taken)
+                    Ok(LoginChange { left_without_admin: judged(tx, leave_without_admin).await?, ..change })
                 })
                 .await?;
                 Ok(done.outcome)
             })
             .await?;
         self.erase_mail_files().await;
-        Ok(taken)
+        Ok(change)
     }
 
     /// Ends every session of a user; personal tokens stay.
@@ -162,48 +150,40 @@ impl App {
 
     /// Sets or clears a user's super-admin mark; clearing it ends their sessions. Setting what is set changes nothing.
     pub async fn set_super_admin(
-        &self,
+        self: &Arc<Self>,
         operator: Operator,
         user: UserRef,
         super_admin: bool,
         terms: Terms,
-    ) -> Result<User, Error> {
+    ) -> Result<(User, LoginChange), Error> {
+        let app = Arc::clone(self);
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let done = once(tx, &terms, async |tx| {
-                    let mut found = find(tx, &user).await?;
-                    if found.super_admin == super_admin {
-                        return Ok(found.id);
+                    let before = find(tx, &user).await?;
+                    if before.super_admin == super_admin {
+                        return Ok(LoginChange::nothing(before.id));
                     }
-                    found.super_admin = super_admin;
-                    found.version = tx.next_version();
-                    users::update(tx, &found).await?;
-                    let state = found.state(tx)?;
+                    let user = User { super_admin, version: tx.next_version(), ..before.clone() };
+                    users::update(tx, &user).await?;
+                    let state = user.state(tx)?;
                     let (change, kind) = if super_admin {
                         (Change::SuperAdminGranted(state), Kind::SuperAdminGranted)
                     } else {
-                        sessions::end_all(tx, found.id, None).await?;
+                        sessions::end_all(tx, user.id, None).await?;
                         (Change::SuperAdminRevoked(state), Kind::SuperAdminRevoked)
                     };
                     tx.record(change).await?;
-                    tell(tx, kind, found.id, found.address, &found.email).await?;
-                    Ok(found.id)
+                    tell(tx, kind, user.id, user.address, &user.email).await?;
+                    let memberships = members::of_user(tx.sql(), user.id).await?;
+                    Ok(app.login_change(&before, Some(&user), &memberships))
                 })
                 .await?;
-                load(tx, done.outcome).await
+                Ok((load(tx, done.outcome.user).await?, done.outcome))
             })
             .await
     }
-}
-
-/// What a person loses in an account with their login.
-async fn loss(tx: &mut Tx, edition: Edition, membership: &Membership) -> Result<(AccountId, Effect), Error> {
-    let authority = members::authority(tx.sql(), membership.account, membership.user).await?;
-    let authority = authority.ok_or_else(|| Error::internal("a member's account or user isn't in the store"))?;
-    let (person, place) = as_policy_sees(authority);
-    let lost = policy::all_permissions(edition, person, place).unwrap_or_default();
-    Ok((membership.account, Effect { lost, ..Effect::default() }))
 }
 
 /// Has the last-admin rule judged now, and answers the accounts that an operator knowingly left without an admin.

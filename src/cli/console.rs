@@ -5,8 +5,8 @@ use super::calls::{Call, List, Named};
 use super::reach::Server;
 use super::screen::{Column, Screen, Table};
 use super::words::words;
-use super::{Paging, Rehearsal};
-use crate::proto::{self, Effect};
+use super::{Paging, Rehearsal, user};
+use crate::proto::{self, Effect, User};
 
 /// The largest page that the contract answers.
 const PAGE: u32 = 1000;
@@ -30,16 +30,29 @@ impl Console {
     /// Lists to the end, or to the limit, page by page.
     pub(super) async fn list<L: List>(
         &mut self,
+        request: L,
+        paging: Paging,
+        columns: &'static [Column<L::Item>],
+    ) -> Result<(), Failure> {
+        self.list_with(request, paging, columns, |_| ()).await
+    }
+
+    /// The same, for whoever looks at each answer too: at what a list says besides its entries.
+    pub(super) async fn list_with<L: List>(
+        &mut self,
         mut request: L,
         paging: Paging,
         columns: &'static [Column<L::Item>],
+        mut look: impl FnMut(&L::Answer),
     ) -> Result<(), Failure> {
         let mut left = paging.limit.unwrap_or(u32::MAX);
         let mut table = Table::new(columns);
         let mut token = String::new();
         loop {
             request.turn(i32::try_from(left.min(PAGE)).unwrap_or(i32::MAX), token);
-            let (items, next) = L::taken(self.call(request.clone()).await?);
+            let answer = self.call(request.clone()).await?;
+            look(&answer);
+            let (items, next) = L::taken(answer);
             if self.screen.json {
                 items.iter().try_for_each(|item| self.screen.json(item))?;
             } else {
@@ -75,15 +88,45 @@ impl Console {
         effects: &[Effect],
         rehearsal: Rehearsal,
     ) -> Result<(), Failure> {
+        let mut rows = thing.map(|thing| rows(thing, columns)).unwrap_or_default();
+        for effect in effects {
+            rows.push(("gained", words::<proto::Permission>(&effect.gained)));
+            rows.push(("lost", words::<proto::Permission>(&effect.lost)));
+        }
+        self.done(answer, &rows, rehearsal)
+    }
+
+    /// Shows what a change of somebody's login or mark made of them, and what they gained or lost by it: where they are a member, and everything
+    /// in a number of other accounts.
+    pub(super) fn changed_login<A: Named>(
+        &mut self,
+        answer: &A,
+        user: Option<&User>,
+        effects: &[Effect],
+        everything: (&'static str, i64),
+        rehearsal: Rehearsal,
+    ) -> Result<(), Failure> {
+        let mut rows = user.map(|user| rows(user, &[user::COLUMNS])).unwrap_or_default();
+        for Effect { gained, lost, account, .. } in effects {
+            for (heading, permissions) in [("gained", gained), ("lost", lost)] {
+                if !permissions.is_empty() {
+                    rows.push((heading, format!("{} in {account}", words::<proto::Permission>(permissions))));
+                }
+            }
+        }
+        match everything {
+            (_, 0) => {}
+            (heading, 1) => rows.push((heading, "everything in 1 other account".to_owned())),
+            (heading, others) => rows.push((heading, format!("everything in {others} other accounts"))),
+        }
+        self.done(answer, &rows, rehearsal)
+    }
+
+    fn done<A: Named>(&mut self, answer: &A, rows: &[(&str, String)], rehearsal: Rehearsal) -> Result<(), Failure> {
         if self.screen.json {
             self.screen.json(answer)?;
         } else {
-            let mut rows = thing.map(|thing| rows(thing, columns)).unwrap_or_default();
-            for effect in effects {
-                rows.push(("gained", words::<proto::Permission>(&effect.gained)));
-                rows.push(("lost", words::<proto::Permission>(&effect.lost)));
-            }
-            self.screen.block(&rows)?;
+            self.screen.block(rows)?;
         }
         self.screen.flush()?;
         rehearsal.remark();

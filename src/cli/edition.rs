@@ -3,11 +3,11 @@
 use clap::Subcommand;
 
 use super::console::Console;
-use super::screen::Column;
+use super::screen::{Column, note};
 use super::words::{word, words};
 use super::{Failure, Paging};
 use crate::proto::edition_change::Of;
-use crate::proto::{self, EditionChange};
+use crate::proto::{self, EditionChange, EditionTotals};
 
 /// What is done with the edition: switching it is a setting of the next start.
 #[derive(Debug, Subcommand)]
@@ -34,8 +34,29 @@ const COLUMNS: &[Column<EditionChange>] = &[
 impl Verb {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
         let Self::Preview { account, paging } = self;
-        console.list(proto::PreviewEditionRequest { account, ..Default::default() }, paging, COLUMNS).await
+        let request = proto::PreviewEditionRequest { account, ..Default::default() };
+        let (mut totals, mut invitations) = (None, 0);
+        let look = |answer: &proto::PreviewEditionResponse| {
+            totals = totals.or(answer.totals);
+            invitations += answer.changes.iter().filter(|change| matches!(change.of, Some(Of::Invitation(_)))).count();
+        };
+        console.list_with(request, paging, COLUMNS, look).await?;
+        if let Some(totals) = totals {
+            // the server counts members and tokens, however much of them is listed; invitations are counted as they come
+            note(&told(&totals, paging.limit.is_none().then_some(invitations)));
+        }
+        Ok(())
     }
+}
+
+/// How much would change in all.
+fn told(totals: &EditionTotals, invitations: Option<usize>) -> String {
+    let EditionTotals { members_gaining, members_losing, api_tokens_gaining, api_tokens_losing, accounts } = totals;
+    let invitations = invitations.map(|count| format!("; invitations held or opened: {count}")).unwrap_or_default();
+    format!(
+        "accounts touched: {accounts}; members gaining: {members_gaining}, losing: {members_losing}; \
+         tokens gaining: {api_tokens_gaining}, losing: {api_tokens_losing}{invitations}"
+    )
 }
 
 fn subject(change: &EditionChange) -> String {

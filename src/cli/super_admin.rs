@@ -4,7 +4,6 @@ use clap::Subcommand;
 
 use super::confirm::Confirmation;
 use super::console::Console;
-use super::user::COLUMNS;
 use super::words::request_id;
 use super::{Failure, Rehearsal};
 use crate::proto;
@@ -48,6 +47,7 @@ impl Verb {
         let request =
             proto::SetSuperAdminRequest { user, super_admin, request_id: request_id(), validate_only: rehearsal.dry_run };
         let answer = console.call(request).await?;
-        console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
+        let others = (if super_admin { "gained" } else { "lost" }, answer.other_accounts);
+        console.changed_login(&answer, answer.user.as_ref(), &answer.effects, others, rehearsal)
     }
 }

@@ -142,14 +142,16 @@ impl Verb {
                 let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
                 let request = proto::DeactivateUserRequest { user, leave_without_admin, request_id, validate_only };
                 let answer = console.call(request).await?;
-                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &answer.effects, rehearsal)?;
+                let others = ("lost", answer.other_accounts);
+                console.changed_login(&answer, answer.user.as_ref(), &answer.effects, others, rehearsal)?;
                 left(&answer.accounts_without_admin);
                 Ok(())
             }
             Self::Reactivate { user, rehearsal } => {
                 let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
                 let answer = console.call(proto::ReactivateUserRequest { user, request_id, validate_only }).await?;
-                console.changed(&answer, answer.user.as_ref(), &[COLUMNS], &[], rehearsal)
+                let others = ("gained", answer.other_accounts);
+                console.changed_login(&answer, answer.user.as_ref(), &answer.effects, others, rehearsal)
             }
             Self::Delete { user, leave_without_admin, rehearsal, confirmation } => {
                 confirmation
@@ -157,7 +159,7 @@ impl Verb {
                 let (request_id, validate_only) = (request_id(), rehearsal.dry_run);
                 let request = proto::DeleteUserRequest { user, leave_without_admin, request_id, validate_only };
                 let answer = console.call(request).await?;
-                console.changed(&answer, None::<&User>, &[COLUMNS], &answer.effects, rehearsal)?;
+                console.changed_login(&answer, None, &answer.effects, ("lost", answer.other_accounts), rehearsal)?;
                 left(&answer.accounts_without_admin);
                 Ok(())
             }

@@ -15,7 +15,7 @@ use crate::domain::scope::ScopeSet;
 use crate::domain::token::TokenDigest;
 use crate::store::server::Recorded;
 
-use super::{Account, ApiToken, Directory, Domains, User, View};
+use super::{ApiToken, Directory, Domains, User, View};
 
 /// Characters of one member in an account's aggregated row: the id in hexadecimal, the privilege, the roles.
 const MEMBER: usize = 32 + 1 + 2;
@@ -33,6 +33,7 @@ impl Directory {
             time,
             edition: recorded.edition,
             accounts: OrdMap::new(),
+            open_accounts: 0,
             names: OrdMap::new(),
             users: OrdMap::new(),
             addresses: OrdMap::new(),
@@ -66,9 +67,7 @@ impl View {
         .fetch_all(connection)
         .await?;
         for row in rows {
-            let name: std::sync::Arc<str> = row.name.into();
-            self.names.insert(std::sync::Arc::clone(&name), row.id);
-            self.accounts.insert(row.id, Account { name, closed: row.closed });
+            self.insert_account(row.id, row.name.into(), row.closed);
             let members = row.members.unwrap_or_default();
             for member in members.as_bytes().chunks(MEMBER) {
                 let (user, standing) = parse(member).ok_or_else(|| Error::internal("a member can't be read"))?;

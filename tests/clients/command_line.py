@@ -345,7 +345,7 @@ def the_readme(steps, directory):
     reader = Reader(directory)
     found = list(screens())
     with steps("the README's screens show every new verb"):
-        for verb in ("invite send", "invite update", "member batch", "member list acme --", "events list --"):
+        for verb in ("invite send", "invite update", "member batch", "member list acme --", "edition preview", "super-admin grant", "events list --"):
             expect(any(command.startswith(f"user-management {verb}") for command, _ in found), f"{verb} isn't shown")
     with Server(directory, "--listen", "127.0.0.1:0"):
         for command, shown in found:

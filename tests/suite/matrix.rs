@@ -1,6 +1,7 @@
 //! Every RPC, called by every kind of caller: the answers are the table `callers.md`, which people have reviewed.
 
 pub(crate) mod call;
+mod effects;
 mod kinds;
 mod recorded;
 mod rehearsed;

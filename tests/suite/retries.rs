@@ -78,6 +78,54 @@ async fn a_retry_shows_the_object_as_it_is_now_and_what_the_first_call_did_to_pe
 }
 
 #[tokio::test]
+async fn a_retry_of_what_an_older_release_did_is_answered_with_what_it_kept() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    let mut operator = site.operator().await;
+    let (user, request_id) = (ann.id.clone(), ID.to_owned());
+    let mark = proto::SetSuperAdminRequest {
+        user: user.clone(),
+        super_admin: true,
+        request_id: request_id.clone(),
+        ..Default::default()
+    };
+    let take = proto::DeactivateUserRequest {
+        user: user.clone(),
+        leave_without_admin: true,
+        request_id: request_id.clone(),
+        ..Default::default()
+    };
+    let give = proto::ReactivateUserRequest { user, request_id, ..Default::default() };
+    let marked = operator.operations.set_super_admin(mark.clone()).await.expect("marked").into_inner();
+    let taken = operator.users.deactivate_user(take.clone()).await.expect("taken").into_inner();
+    let given = operator.users.reactivate_user(give.clone()).await.expect("given").into_inner();
+    assert_eq!((marked.effects.len(), taken.effects.len(), given.effects.len()), (1, 1, 1));
+    // as 0.1.0 kept them: the user alone, and what was taken without the number of other accounts
+    site.underneath(
+        "update requests set outcome = json_quote(outcome ->> '$.user') where rpc in ('ReactivateUser', 'SetSuperAdmin')",
+    )
+    .await;
+    site.underneath("update requests set outcome = json_remove(outcome, '$.other_accounts') where rpc = 'DeactivateUser'").await;
+    let (last, bare) = (operator.last_event().await, ann.id.trim_start_matches("usr_"));
+    let mut database = site.database().await;
+    let kept: Vec<String> =
+        sqlx::query_scalar("select replace(outcome, '-', '') from requests where rpc in ('ReactivateUser', 'SetSuperAdmin')")
+            .fetch_all(&mut database)
+            .await
+            .expect("read");
+    assert_eq!(kept, [format!("\"{bare}\""), format!("\"{bare}\"")]);
+    let marked_again = operator.operations.set_super_admin(mark).await.expect("replayed").into_inner();
+    let given_again = operator.users.reactivate_user(give).await.expect("replayed").into_inner();
+    assert_eq!((marked_again.effects.len(), given_again.effects.len()), (0, 0), "none were kept");
+    let users = [marked_again.user, given_again.user].map(|user| user.expect("a user").id);
+    assert_eq!(users, [ann.id.clone(), ann.id]);
+    let taken_again = operator.users.deactivate_user(take).await.expect("replayed").into_inner();
+    assert_eq!((taken_again.effects, taken_again.accounts_without_admin), (taken.effects, taken.accounts_without_admin));
+    assert_eq!(operator.last_event().await, last, "nothing was done again");
+}
+
+#[tokio::test]
 async fn a_used_id_with_other_content_is_refused_and_names_the_field() {
     let site = Site::start().await;
     site.account(ACME).await;

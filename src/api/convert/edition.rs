@@ -16,8 +16,8 @@ pub(in crate::api) fn edition_preview(preview: EditionPreview) -> proto::Preview
 }
 
 const fn totals(totals: Totals) -> proto::EditionTotals {
-    let Totals { members_gaining, members_losing, api_tokens_gaining, api_tokens_losing } = totals;
-    proto::EditionTotals { members_gaining, members_losing, api_tokens_gaining, api_tokens_losing }
+    let Totals { members_gaining, members_losing, api_tokens_gaining, api_tokens_losing, accounts } = totals;
+    proto::EditionTotals { members_gaining, members_losing, api_tokens_gaining, api_tokens_losing, accounts }
 }
 
 fn change(change: EditionChange) -> proto::EditionChange {

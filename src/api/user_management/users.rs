@@ -81,10 +81,11 @@ pub(super) async fn deactivate(
     let terms = fields.terms(&caller, "DeactivateUser", &id, &request, request.validate_only);
     let user = fields.user(&request.user);
     let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
-    let (user, taken) = api.app.deactivate_user(operator, user, request.leave_without_admin, terms).await?;
+    let (user, change) = api.app.deactivate_user(operator, user, request.leave_without_admin, terms).await?;
     let user = Some(convert::user(&api.app, &user));
-    let effects = convert::losses(&api.app, &taken);
-    Ok(proto::DeactivateUserResponse { user, effects, accounts_without_admin: taken.left_without_admin })
+    let (effects, other_accounts) = convert::login_effects(&api.app, &change);
+    let accounts_without_admin = change.left_without_admin;
+    Ok(proto::DeactivateUserResponse { user, effects, accounts_without_admin, other_accounts })
 }
 
 pub(super) async fn reactivate(
@@ -98,8 +99,10 @@ pub(super) async fn reactivate(
     let terms = fields.terms(&caller, "ReactivateUser", &id, &request, request.validate_only);
     let user = fields.user(&request.user);
     let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
-    let user = api.app.reactivate_user(operator, user, terms).await?;
-    Ok(proto::ReactivateUserResponse { user: Some(convert::user(&api.app, &user)) })
+    let (user, change) = api.app.reactivate_user(operator, user, terms).await?;
+    let user = Some(convert::user(&api.app, &user));
+    let (effects, other_accounts) = convert::login_effects(&api.app, &change);
+    Ok(proto::ReactivateUserResponse { user, effects, other_accounts })
 }
 
 pub(super) async fn delete(
@@ -113,9 +116,10 @@ pub(super) async fn delete(
     let terms = fields.terms(&caller, "DeleteUser", &id, &request, request.validate_only);
     let user = fields.user(&request.user);
     let (Some(terms), Some(user)) = (terms, user) else { return Err(fields.refusal()) };
-    let taken = api.app.delete_user(operator, user, request.leave_without_admin, terms).await?;
-    let effects = convert::losses(&api.app, &taken);
-    Ok(proto::DeleteUserResponse { user: taken.user.to_string(), effects, accounts_without_admin: taken.left_without_admin })
+    let change = api.app.delete_user(operator, user, request.leave_without_admin, terms).await?;
+    let (user, accounts_without_admin) = (change.user.to_string(), change.left_without_admin.clone());
+    let (effects, other_accounts) = convert::login_effects(&api.app, &change);
+    Ok(proto::DeleteUserResponse { user, effects, accounts_without_admin, other_accounts })
 }
 
 pub(super) async fn revoke_sessions(

@@ -159,6 +159,7 @@ async fn a_preview_tells_what_happens_to_everybody_in_both_directions() {
     for edition in [SAAS, INSIDE] {
         let (changes, totals) = previewed(&site, "", 7).await;
         assert_eq!((&changes, &totals), (&previewed(&site, "", 1000).await.0, &previewed(&site, ACME, 1).await.1));
+        assert_eq!(totals.accounts, 1, "{totals:?}");
         assert_eq!(changes, previewed(&site, ACME, 1).await.0, "all of it is acme's");
         let members: Vec<_> = changes.iter().filter(|change| matches!(change.of, Some(Of::Member(_)))).collect();
         let count = i64::try_from(members.len()).expect("few");

@@ -173,6 +173,88 @@ async fn sessions_end_when_an_operator_revokes_them_or_takes_the_super_admin_mar
 }
 
 #[tokio::test]
+async fn a_login_that_is_given_back_gives_what_its_memberships_open_and_the_answer_says_so() {
+    let site = Site::start().await;
+    for name in ["beta", "acme", "closed"] {
+        site.account(name).await;
+    }
+    let bob = site.member("acme", "bob@acme.test", Privilege::ReadOnly, &[]).await;
+    site.join("beta", &bob, Privilege::ReadOnly, &[proto::Role::Admin]).await;
+    site.join("closed", &bob, Privilege::Normal, &[]).await;
+    let mut operator = site.operator().await;
+    let close = proto::CloseAccountRequest { account: "closed".to_owned(), ..Default::default() };
+    operator.users.close_account(close).await.expect("the operator may");
+    let lost = operator.deactivate(&bob.id, true).await.expect("the operator may").effects;
+    let reactivate = |validate_only| proto::ReactivateUserRequest { user: bob.id.clone(), validate_only, ..Default::default() };
+    let rehearsed = operator.users.reactivate_user(reactivate(true)).await.expect("the operator may").into_inner();
+    assert!(!site.counts(&bob).await);
+    let given = operator.users.reactivate_user(reactivate(false)).await.expect("the operator may").into_inner();
+    assert_eq!(rehearsed.effects, given.effects);
+    let told = |effect: &proto::Effect| (effect.account.clone(), effect.gained().collect::<Vec<_>>());
+    let view = Permission::View;
+    assert_eq!(
+        given.effects.iter().map(told).collect::<Vec<_>>(),
+        [
+            ("acme".to_owned(), vec![view]),
+            ("beta".to_owned(), vec![view, Permission::ManageUsers]),
+            ("closed".to_owned(), vec![])
+        ]
+    );
+    assert!(given.effects.iter().all(|effect| effect.user == bob.id && effect.lost.is_empty()));
+    let turned = lost.into_iter().map(|effect| proto::Effect { gained: effect.lost, lost: effect.gained, ..effect });
+    assert_eq!(turned.collect::<Vec<_>>(), given.effects, "what was lost is back");
+    let again = operator.users.reactivate_user(reactivate(false)).await.expect("the operator may").into_inner();
+    assert_eq!((again.effects.len(), again.other_accounts, given.other_accounts), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_touches_a_super_admin_tells_their_accounts_and_counts_the_other_open_ones() {
+    let mut site = Site::start().await;
+    for name in ["acme", "beta", "gamma", "closed", "shut"] {
+        site.account(name).await;
+    }
+    let sue = site.member("acme", "sue@site.test", Privilege::ReadOnly, &[]).await;
+    site.join("closed", &sue, Privilege::Normal, &[]).await;
+    let mut operator = site.operator().await;
+    for name in ["closed", "shut", "gamma"] {
+        let close = proto::CloseAccountRequest { account: name.to_owned(), ..Default::default() };
+        operator.users.close_account(close).await.expect("the operator may");
+    }
+    let reopen = proto::ReopenAccountRequest { account: "gamma".to_owned(), ..Default::default() };
+    operator.users.reopen_account(reopen).await.expect("the operator may");
+    // gained and lost in acme and in the closed account, and how many others: beta and gamma
+    let (everything, others, work) = (8, 2, 7);
+    let told = |effects: &[proto::Effect], other_accounts: i64| {
+        let counts = effects.iter().map(|effect| (effect.account.clone(), effect.gained.len(), effect.lost.len()));
+        (counts.collect::<Vec<_>>(), other_accounts)
+    };
+    let in_acme = |gained, lost| vec![("acme".to_owned(), gained, lost), ("closed".to_owned(), 0, 0)];
+    let mark = async |super_admin| {
+        let request = proto::SetSuperAdminRequest { user: sue.id.clone(), super_admin, ..Default::default() };
+        let answer = site.operator().await.operations.set_super_admin(request).await.expect("the operator may").into_inner();
+        told(&answer.effects, answer.other_accounts)
+    };
+    assert_eq!(mark(true).await, (in_acme(work, 0), others));
+    assert_eq!(mark(true).await, (vec![], 0), "marked so already");
+    let taken = operator.deactivate(&sue.id, false).await.expect("the operator may");
+    assert_eq!(told(&taken.effects, taken.other_accounts), (in_acme(0, everything), others));
+    assert_eq!(mark(false).await, (in_acme(0, 0), 0), "a deactivated login had nothing to lose");
+    assert_eq!(mark(true).await, (in_acme(0, 0), 0), "and gains nothing");
+    let reactivate = proto::ReactivateUserRequest { user: sue.id.clone(), ..Default::default() };
+    let given = operator.users.reactivate_user(reactivate).await.expect("the operator may").into_inner();
+    assert_eq!(told(&given.effects, given.other_accounts), (in_acme(everything, 0), others));
+    assert_eq!(mark(false).await, (in_acme(0, work), others));
+    assert_eq!(mark(true).await, (in_acme(work, 0), others));
+    let deleted = operator.delete(&sue.id, false).await.expect("the operator may");
+    assert_eq!(told(&deleted.effects, deleted.other_accounts), (in_acme(0, everything), others));
+    let tom = site.member("acme", "tom@site.test", Privilege::Normal, &[]).await;
+    site.restart(None).await;
+    let request = proto::SetSuperAdminRequest { user: tom.id, super_admin: true, ..Default::default() };
+    let answer = site.operator().await.operations.set_super_admin(request).await.expect("the operator may").into_inner();
+    assert_eq!(answer.other_accounts, others, "counted anew from the database");
+}
+
+#[tokio::test]
 async fn a_closed_account_grants_nothing_holds_its_invitations_and_gives_all_back_when_it_is_reopened() {
     let site = Site::start().await;
     site.account(ACME).await;

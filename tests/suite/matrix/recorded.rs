@@ -54,7 +54,7 @@ const RECORDS: [(&str, Adds); 63] = [
     ("SendPasswordReset", Events(&[EventKind::LoginLinkMade])),
     ("DeactivateUser", Events(&[EventKind::UserDeactivated])),
     ("ReactivateUser", Events(&[EventKind::UserReactivated])),
-    ("DeleteUser", Events(&[EventKind::UserDeleted])),
+    ("DeleteUser", Events(&[EventKind::MemberRemoved, EventKind::UserDeleted])),
     ("RevokeSessions", Events(&[EventKind::SessionsRevoked])),
     ("CheckAccess", Reads),
     ("ListPermissions", Reads),

@@ -154,7 +154,7 @@ async fn of_users(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
     if row.0 == "CreateUser" {
         return proto::CreateUserRequest { email, display_name: "Made".to_owned(), ..Default::default() }.encode_to_vec();
     }
-    let (user, _) = stage.made_user(&email).await;
+    let user = stage.made_member(&email).await;
     match row.0 {
         "SendPasswordReset" => proto::SendPasswordResetRequest { user, ..Default::default() }.encode_to_vec(),
         "DeactivateUser" => proto::DeactivateUserRequest { user, ..Default::default() }.encode_to_vec(),

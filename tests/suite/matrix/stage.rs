@@ -131,6 +131,15 @@ impl Stage {
         (made.user.expect("a user").id, made.link.expect("a link").token)
     }
 
+    /// A new login that is a member of a new account.
+    pub(super) async fn made_member(&self, email: &str) -> String {
+        let (_, token) = self.made_user(email).await;
+        self.site.nobody().await.reset(&token, PASSWORD).await.expect("the link sets the password");
+        let member = self.site.sign_in(email).await;
+        self.account_of(&member).await;
+        member.id
+    }
+
     /// Somebody with a login who isn't the caller.
     pub(super) fn stranger_to(&self, caller: &Kind) -> &Person {
         let is_stranger = caller.person.as_ref().is_some_and(|person| person.id == self.stranger.id);

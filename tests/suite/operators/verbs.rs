@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use user_management::proto::{self, Privilege};
+use user_management::proto::{self, Privilege, Role};
 
 use super::lossy::losing_the_answer_after;
 use super::{Said, with_ann};
@@ -169,7 +169,14 @@ async fn super_admins_are_made_and_unmade_after_a_yes() {
     site.operate("super-admin grant ann@acme.test").await.refused(1);
     let made = site.operate("super-admin grant ann@acme.test --yes --json").await.json();
     assert_eq!(made[0]["user"]["superAdmin"], true);
-    assert!(site.operate("super-admin revoke ann@acme.test --yes").await.done().contains("SUPER-ADMIN  no"));
+    let unmade = site.operate("super-admin revoke ann@acme.test --yes").await.done();
+    assert!(unmade.contains("SUPER-ADMIN  no") && !unmade.contains("lost"), "an admin of the only account: {unmade}");
+    site.account("other").await;
+    site.account("third").await;
+    site.member(ACME, "bob@acme.test", Privilege::ReadOnly, &[Role::Alerts, Role::Data, Role::Trending]).await;
+    let tried = site.operate("super-admin grant bob@acme.test --dry-run").await.done();
+    let gained = ["gained       manage-users in acme", "gained       everything in 2 other accounts"];
+    assert_eq!(tried.lines().filter(|line| line.starts_with("gained")).collect::<Vec<_>>(), gained);
     assert!(site.operate("super-admin revoke eve@acme.test --yes").await.refused(3).starts_with("USER_NOT_FOUND: "));
 }
 
@@ -185,14 +192,48 @@ async fn logins_are_made_taken_away_given_back_and_deleted() {
     site.operate("user deactivate ann@acme.test").await.refused(1);
     let left = site.operate("user deactivate ann@acme.test --leave-without-admin --yes").await;
     assert!(left.err.contains("without an admin now: acme"), "{left:?}");
-    assert!(left.done().contains("deactivated"));
-    assert!(site.operate("user reactivate ann@acme.test").await.done().contains("active"));
+    let everything = "view,manage-users,respond-to-alerts,modify-alert-rules,modify-checks,modify-templates,modify-graphs,\
+                      modify-worksheets in acme";
+    let left = left.done();
+    assert!(left.contains("deactivated") && left.contains(&format!("lost         {everything}\n")), "{left}");
+    let tried = site.operate("user reactivate ann@acme.test --dry-run").await.done();
+    let given = site.operate("user reactivate ann@acme.test").await.done();
+    assert!(given.contains("active") && given.contains(&format!("gained       {everything}\n")), "{given}");
+    assert_eq!(tried, given);
+    let again = site.operate("user reactivate ann@acme.test --json").await.json();
+    assert_eq!((&again[0]["effects"], &again[0]["otherAccounts"]), (&json!([]), &json!("0")));
     site.operate("user revoke-sessions ann@acme.test --yes").await.done();
     site.operate("user reset-password ann@acme.test").await.done();
     site.operate("user delete bob@acme.test --yes").await.done();
     assert!(site.operate("user show bob@acme.test").await.refused(3).starts_with("USER_NOT_FOUND: "));
     assert!(site.operate("account close acme --yes").await.done().contains("closed"));
     assert!(site.operate("account reopen acme").await.done().contains("open"));
+}
+
+#[tokio::test]
+async fn another_edition_is_previewed_with_who_gains_and_loses_in_all() {
+    let (site, ann) = with_ann().await;
+    site.account("other").await;
+    let bob = site.member(ACME, "bob@acme.test", Privilege::ReadOnly, &[Role::Data]).await;
+    site.join("other", &bob, Privilege::Normal, &[Role::Data]).await;
+    site.invited("other", "eve@acme.test", Privilege::Normal, &[Role::Data]).await;
+    let preview = async |flags: &str| {
+        let said = site.operate(&format!("edition preview {flags}")).await;
+        (said.err.trim_end().to_owned(), said.done())
+    };
+    let counted = "user-management: accounts touched: 2; members gaining: 1, losing: 1; tokens gaining: 0, losing: 0";
+    let (told, listed) = preview("").await;
+    assert_eq!(told, format!("{counted}; invitations held or opened: 1"));
+    assert_eq!(listed.lines().count(), 4, "two memberships and the invitation: {listed}");
+    assert!(!listed.contains(&ann.id) && listed.contains("becomes held: role-off-in-edition"), "{listed}");
+    let (told, listed) = preview("--limit 1").await;
+    assert_eq!((told.as_str(), listed.lines().count()), (counted, 2), "of all, however much is listed");
+    let (told, listed) = preview("--account acme --json").await;
+    assert_eq!(
+        told,
+        "user-management: accounts touched: 1; members gaining: 0, losing: 1; tokens gaining: 0, losing: 0; invitations held or opened: 0"
+    );
+    assert_eq!(listed.lines().count(), 1);
 }
 
 #[tokio::test]
