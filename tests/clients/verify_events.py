@@ -3,12 +3,12 @@
 import hashlib, json, sys
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "time": 8, "option": 1}
 def canonical(name, kind, value, salt=None, known=None):  # the bytes of one part of an event
+    if kind != "text" and value == "" or known is not None and hashlib.sha256(bytes.fromhex(salt or "") + known.encode()).hexdigest() != value:
+        sys.exit(f"{name} isn't what is part of history, or isn't the value whose digest is")
     if kind in SIZES:
         return value.to_bytes(SIZES[kind], "big", signed=kind == "time")
     if kind == "text":
         return len(value.encode()).to_bytes(4, "big") + value.encode()
-    if salt is not None and hashlib.sha256(bytes.fromhex(salt) + known.encode()).hexdigest() != value:
-        sys.exit(f"{name} isn't the value whose digest is part of history")
     return bytes.fromhex(value.split("_")[-1])
 
 lines = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]

@@ -12,24 +12,45 @@ fn every_test_that_the_threat_model_and_the_readme_name_is_there() {
     let mut named = Vec::new();
     for page in ["src/threats.rs", "README.md"] {
         let text = fs::read_to_string(root.join(page)).expect(page);
-        named.extend(names(&text).map(|(binary, part)| (page, binary.to_owned(), part.to_owned())));
+        named.extend(names(&text).into_iter().map(|(kind, binary, part)| (page, kind, binary, part)));
     }
     assert!(named.len() > 30, "the pages name few tests: {named:?}");
-    for (page, binary, part) in named {
+    for (page, kind, binary, part) in named {
+        if kind == "--bench" {
+            let bench = root.join("benches").join(&binary);
+            assert!(bench.is_dir() || bench.with_extension("rs").is_file(), "{page} names a bench that isn't there: {binary}");
+            continue;
+        }
+        assert!(BINARIES.contains(&binary.as_str()), "{page} names tests that aren't there: {binary}");
         let tests = tests(root, &binary);
         assert!(tests.iter().any(|test| test.contains(&part)), "{page} names `{binary} {part}`, which is none of {tests:#?}");
     }
 }
 
-/// What tables name: the inline code in their rows that begins with a binary, and commands of cargo.
-fn names(text: &str) -> impl Iterator<Item = (&str, &str)> {
+/// What tables name, `--test` or `--bench` with each binary and each part of names of its tests: the inline code in their rows that begins with a binary, or that is a
+/// command of cargo, with what it sets in its environment.
+fn names(text: &str) -> Vec<(String, String, String)> {
     let rows = text.lines().map(|line| line.trim_start_matches("//! ")).filter(|line| line.starts_with('|'));
     let codes = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
-    codes.filter_map(|code| {
-        let code = code.strip_prefix("cargo test --test ").or_else(|| code.strip_prefix("cargo test --")).unwrap_or(code);
-        let (binary, part) = code.split_once(' ').unwrap_or((code, ""));
-        BINARIES.contains(&binary).then(|| (binary, part.trim_start_matches("-- ")))
-    })
+    let mut named = Vec::new();
+    for code in codes {
+        let mut words: Vec<_> = code.split_whitespace().skip_while(|word| word.contains('=')).collect();
+        if words.first() == Some(&"cargo") {
+            let place = words.iter().position(|word| ["--test", "--bench"].contains(word));
+            words.drain(..place.unwrap_or_else(|| panic!("`{code}` names neither tests nor a bench")));
+        } else if words.first().is_some_and(|first| BINARIES.contains(first)) {
+            words.insert(0, "--test");
+        } else {
+            continue;
+        }
+        let [kind, binary, parts @ ..] = &words[..] else { panic!("`{code}` names nothing") };
+        let parts: Vec<_> = parts.iter().filter(|part| **part != "--").collect();
+        if parts.is_empty() {
+            named.push((kind.to_string(), binary.to_string(), String::new()));
+        }
+        named.extend(parts.iter().map(|part| (kind.to_string(), binary.to_string(), part.to_string())));
+    }
+    named
 }
 
 /// The full names of a binary's tests; of one that runs its scenes itself, whatever it names in quotes.

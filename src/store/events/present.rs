@@ -135,7 +135,7 @@ fn told(change: &Change) -> Option<Value> {
         | Change::AccountClosed(account)
         | Change::AccountReopened(account)
         | Change::AccountLeftWithoutAdmin(account) => {
-            json!([account.name, account.display_name, account.timezone, i32::from(account.closed)])
+            json!([account.name, account.display_name, account.timezone, i32::from(account.closed), 1])
         }
         Change::InvitationCreated(state)
         | Change::InvitationRenewed(state)
@@ -247,7 +247,8 @@ macro_rules! kept {
     };
 }
 
-/// Reads the next rows of a table, each with the last event about what it is about. Copies that triggers keep have to be like their originals.
+/// Reads the next rows of a table, each with the last event about what it is about. Copies that triggers keep have to be like their
+/// originals, and what the last-admin rule goes by like the members that it is about.
 async fn page(connection: &mut SqliteConnection, table: Table, (first, second): &Key) -> Result<Vec<Kept>, Error> {
     Ok(match table {
         Table::Server if !first.is_empty() => Vec::new(),
@@ -260,7 +261,10 @@ async fn page(connection: &mut SqliteConnection, table: Table, (first, second): 
         ),
         Table::Accounts => kept!(
             connection,
-            r#"select a.id as "first!", x'' as "second!: Vec<u8>", json_array(a.name, a.display_name, a.timezone, a.closed) as "row!: String",
+            r#"select a.id as "first!", x'' as "second!: Vec<u8>", json_array(a.name, a.display_name, a.timezone, a.closed, a.has_manager is exists (
+                        select 1 from members m indexed by members_managing cross join users u on u.id = m.user
+                         where m.account = a.id and u.active = 1 and (m.privilege = 1 or m.roles & 1 <> 0)
+                      )) as "row!: String",
                       e.seq as "seq?", e.bytes as "bytes?"
                  from accounts a left join events e on e.seq = (
                       select max(l.seq) from events l indexed by events_by_account_and_kind where l.account = a.id and l.kind between 10 and 19)

@@ -36,6 +36,17 @@ fn written(site: &Site, lines: &[String]) -> std::path::PathBuf {
     file
 }
 
+/// Changes each part of the event in a line.
+fn edit_parts(line: &mut String, change: &dyn Fn(&mut Vec<serde_json::Value>)) {
+    let mut read: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    for part in read["event"].as_array_mut().expect("parts") {
+        change(part.as_array_mut().expect("a part"));
+    }
+    let written = read.to_string();
+    assert_ne!(written, *line);
+    *line = written;
+}
+
 #[tokio::test]
 async fn an_export_is_verified_by_another_program_alone_and_whatever_is_changed_in_it_is_refused() {
     let site = whole().await;
@@ -59,10 +70,27 @@ async fn an_export_is_verified_by_another_program_alone_and_whatever_is_changed_
         change(&mut lines);
         judged(&written(&site, &lines), &[]).expect("as before")
     };
-    let edits: [(&str, Edit<'_>); 9] = [
+    let edits: [(&str, Edit<'_>); 12] = [
         ("a time", &|lines| lines[4] = lines[4].replacen("[\"time\",\"time\",17", "[\"time\",\"time\",18", 1)),
         ("an id", &|lines| lines[5] = lines[5].replacen("\"id\",\"evt_0", "\"id\",\"evt_1", 1)),
         ("a personal value", &|lines| lines[8] = lines[8].replace("bob@acme.test", "eve@evil.test")),
+        ("a personal value without its salt", &|lines| {
+            edit_parts(&mut lines[8], &|part| {
+                if part.get(4) == Some(&"bob@acme.test".into()) {
+                    (part[3], part[4]) = (serde_json::Value::Null, "eve@evil.test".into());
+                }
+            })
+        }),
+        ("a personal value where none was", &|lines| {
+            edit_parts(&mut lines[4], &|part| {
+                if part[1] == "time" {
+                    part.extend(["00".into(), "eve@evil.test".into()]);
+                }
+            })
+        }),
+        ("a part that adds nothing", &|lines| {
+            lines[4] = lines[4].replacen("\"event\":[", "\"event\":[[\"super_admin\",\"digest\",\"\"],", 1)
+        }),
         ("dropped", &|lines| drop(lines.remove(4))),
         ("reordered", &|lines| lines.swap(4, 5)),
         ("truncated with its end", &|lines| lines.truncate(6)),
@@ -126,7 +154,7 @@ async fn heads_of_logs_and_exports_are_held_against_history_by_the_command_line(
     let refused = site.operate(&format!("events verify --heads-in {}", empty.display())).await.refused(2);
     assert!(refused.ends_with("no head of history stands in it"), "{refused}");
 
-    site.underneath("update members set privilege = 2").await;
+    site.underneath("update members set roles = 8").await;
     let changed = site.operate("events verify").await;
     assert_eq!(changed.code, Some(1));
     assert!(

@@ -172,7 +172,7 @@ async fn whatever_is_changed_behind_the_back_of_history_is_named() {
     site.operator().await.remove(&gone.id).await.expect("removed");
     assert_eq!(verified(&site, &[]).await.differences, []);
     // each with how it is put back
-    let edits: [(&'static str, &'static str, &str); 16] = [
+    let edits: [(&'static str, &'static str, &str); 17] = [
         ("update members set privilege = 3", "update members set privilege = 1", "usr_"),
         ("update members set roles = 15", "update members set roles = 0", "usr_"),
         ("update members set active = 0", "update members set active = 1", "usr_"),
@@ -194,6 +194,8 @@ async fn whatever_is_changed_behind_the_back_of_history_is_named() {
             "usr_",
         ),
         ("update accounts set closed = 1", "update accounts set closed = 0", ""),
+        // what the last-admin rule goes by
+        ("update accounts set has_manager = 0", "update accounts set has_manager = 1", ""),
         ("update accounts set name = 'acmf'", "update accounts set name = 'acme'", ""),
         ("update invitations set privilege = 1 where state = 1", "update invitations set privilege = 2 where state = 1", "inv_"),
         ("update invitations set state = 4 where state = 1", "update invitations set state = 1 where state = 4", "inv_"),
