@@ -12,8 +12,8 @@ use crate::domain::error::{Error, chain};
 use crate::domain::event::Change;
 use crate::store::{Tx, api_tokens, devices, erasure, login_links, mails, requests, services, sessions, sign_ups, spending};
 
-/// How often the use of sessions is written down: what a crash can forget of an idle time.
-const FLUSH: Duration = Duration::from_mins(1);
+/// How often the use of sessions is written down, and what else is due looked for: what a crash can forget of an idle time.
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Answered mutations are kept this long for their retries.
 const KEEP_REQUESTS: Duration = Duration::from_hours(24);
@@ -36,23 +36,28 @@ const KEEP_MAILS: Duration = Duration::from_hours(7 * 24);
 impl App {
     /// Keeps house until told to stop.
     pub async fn keep_house(self: Arc<Self>, stop: CancellationToken) {
-        let mut minutes = 0_u64;
         self.tell_head_by_clock().await;
-        while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
-            self.tell_head_by_clock().await;
-            self.flush_sessions().await;
-            if let Err(error) = self.finish_rotation().await {
-                warn!(error = %chain(&error), "a rotation of the link key couldn't be finished; it is tried again");
-            }
-            if minutes.is_multiple_of(5) {
-                self.flush_api_tokens().await;
-            }
-            if minutes.is_multiple_of(60) {
-                self.tell_expiring().await;
-                self.purge().await;
-                self.erase_mail_files().await;
-            }
-            minutes += 1;
+        let mut minute = 0;
+        while stop.run_until_cancelled(tokio::time::sleep(MINUTE)).await.is_some() {
+            self.keep_house_in(minute).await;
+            minute += 1;
+        }
+    }
+
+    /// Does what is due in one of the minutes since the start, which are counted from 0.
+    pub async fn keep_house_in(&self, minute: u64) {
+        self.tell_head_by_clock().await;
+        self.flush_sessions().await;
+        if let Err(error) = self.finish_rotation().await {
+            warn!(error = %chain(&error), "a rotation of the link key couldn't be finished; it is tried again");
+        }
+        if minute.is_multiple_of(5) {
+            self.flush_api_tokens().await;
+        }
+        if minute.is_multiple_of(60) {
+            self.tell_expiring().await;
+            self.purge().await;
+            self.erase_mail_files().await;
         }
     }
 
@@ -76,7 +81,7 @@ impl App {
     }
 
     /// Writes down when personal tokens were last used.
-    pub async fn flush_api_tokens(&self) {
+    pub(super) async fn flush_api_tokens(&self) {
         let used = self.directory.used_api_tokens();
         if used.is_empty() {
             return;

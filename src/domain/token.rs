@@ -280,6 +280,19 @@ mod tests {
     }
 
     #[test]
+    fn a_leaked_token_is_found_by_its_form_and_told_from_chance_as_the_readme_says() {
+        for kind in Bearer::ALL {
+            let token = kind.token([7; 32]);
+            let text = token.expose_secret();
+            let rest = text.strip_prefix(kind.prefix()).expect("its prefix");
+            assert!(rest.len() == 48 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
+            let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, rest).expect("base64url");
+            let (random, checksum) = bytes.split_at(32);
+            assert_eq!(checksum, &Sha256::digest([kind.prefix().as_bytes(), random].concat())[..4]);
+        }
+    }
+
+    #[test]
     fn a_link_counts_for_its_kind_object_nonce_and_key_alone() {
         let key = LinkKey::new(1, [1; 32]);
         let only = |number, secret| LinkKeys::new(LinkKey::new(number, secret), Vec::new());

@@ -129,6 +129,9 @@ async fn live(channel: Channel, directory: &Path, secrets: &mut Secrets) -> Vec<
     let second = secrets.keep("another password", "hammer and tongs, they say");
     let change = proto::ChangePasswordRequest { password: first, new_password: second.clone() };
     identity.change_password(with(change, &session)).await.unwrap();
+    let change = proto::ChangeEmailRequest { email: "ann@new.test".to_owned(), password: second };
+    identity.change_email(with(change, &session)).await.unwrap();
+    secrets.keep("the link of a new address", &mailed(&mails, "ann@new.test", "Confirm your new address"));
     let service = proto::CreateServiceRequest {
         name: "alerting".to_owned(),
         scopes: vec!["access.check".to_owned()],

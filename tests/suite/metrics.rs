@@ -84,6 +84,23 @@ async fn metrics_tell_how_the_service_is_doing() {
 }
 
 #[tokio::test]
+async fn a_personal_token_is_counted_in_its_last_two_weeks() {
+    let site = site("").await;
+    site.account("acme").await;
+    let ann = site.member("acme", "ann@acme.test", proto::Privilege::Admin, &[]).await;
+    site.api_token(&ann, "acme", None).await;
+    let soon = "credentials_expiring{kind=\"api_token\"}";
+    site.clock.advance(75 * DAY);
+    let found = samples(&site).await;
+    let expires = BEGINNING.as_micros() / 1_000_000 + 90 * 86_400;
+    assert_eq!((found[soon], found["credentials_soonest_expiry_timestamp_seconds{kind=\"api_token\"}"]), (0, expires));
+    site.clock.advance(DAY);
+    assert_eq!(samples(&site).await[soon], 1);
+    site.clock.advance(14 * DAY);
+    assert_eq!(samples(&site).await[soon], 0, "it has expired");
+}
+
+#[tokio::test]
 async fn the_listener_answers_nothing_else_and_waits_for_nobody_without_end() {
     let site = site("").await;
     for (request, status) in [

@@ -79,17 +79,17 @@ async fn an_export_is_verified_by_another_program_alone_and_whatever_is_changed_
                 if part.get(4) == Some(&"bob@acme.test".into()) {
                     (part[3], part[4]) = (serde_json::Value::Null, "eve@evil.test".into());
                 }
-            })
+            });
         }),
         ("a personal value where none was", &|lines| {
             edit_parts(&mut lines[4], &|part| {
                 if part[1] == "time" {
                     part.extend(["00".into(), "eve@evil.test".into()]);
                 }
-            })
+            });
         }),
         ("a part that adds nothing", &|lines| {
-            lines[4] = lines[4].replacen("\"event\":[", "\"event\":[[\"super_admin\",\"digest\",\"\"],", 1)
+            lines[4] = lines[4].replacen("\"event\":[", "\"event\":[[\"super_admin\",\"digest\",\"\"],", 1);
         }),
         ("dropped", &|lines| drop(lines.remove(4))),
         ("reordered", &|lines| lines.swap(4, 5)),
@@ -177,6 +177,9 @@ async fn the_head_goes_to_the_log_once_an_hour_by_the_clock() {
     told = app.tell_head_when_due().await.expect("read");
     assert_eq!(told.map(|head| (head.seq, head.hash.to_vec())), Some((head.seq, head.hash)));
     assert_eq!(app.tell_head_when_due().await.expect("read"), None);
+    site.clock.advance(std::time::Duration::from_hours(1));
+    app.keep_house_in(7).await;
+    assert_eq!(app.tell_head_when_due().await.expect("read"), None, "housekeeping told it, whatever minute it is");
 }
 
 #[tokio::test]
