@@ -212,3 +212,15 @@ fn differs(difference: &proto::StateDifference) -> String {
         last => format!("{what}: isn't as event {last} says, the last about it"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_without_the_number_of_an_event_is_a_fault() {
+        let found = proto::VerifyEventsResponse { fault: HistoryFault::Edited.into(), ..Default::default() };
+        assert!(!is_whole(&found));
+        assert!(verdict(&found).starts_with("BROKEN "), "{}", verdict(&found));
+    }
+}

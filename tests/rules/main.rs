@@ -14,4 +14,5 @@ mod page;
 mod promises;
 mod reviewed;
 mod sample;
+mod trimmed_events;
 mod words;

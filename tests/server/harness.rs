@@ -1,13 +1,14 @@
 //! A real server on free ports, and clients for it.
 
 use std::convert::Infallible;
-use std::future::{Pending, Ready};
+use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::Either;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -18,10 +19,12 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use user_management::api::peer::Peer;
+use user_management::app::operations::{Expiring, Measured};
 use user_management::config::Config;
 use user_management::metrics::Metrics;
 use user_management::server::health::Health;
 use user_management::server::{Addresses, Server, ServerError};
+use user_management::store::mails::Queue;
 use user_management::tls::Certificates;
 
 /// How long a test waits for what must happen; far longer than it takes.
@@ -32,6 +35,7 @@ pub(crate) struct Running {
     pub(crate) addresses: Addresses,
     pub(crate) health: Health,
     pub(crate) certificates: Option<Certificates>,
+    metrics: Metrics,
     stop: CancellationToken,
     run: JoinSet<Result<(), ServerError>>,
     _directory: tempfile::TempDir,
@@ -46,13 +50,14 @@ impl Running {
         let text = format!("data_dir = '{place}'\ngrpc.tools_socket = '{place}/tools.sock'\n{listen}\n{settings}");
         let config = Config::from_toml(&text).expect("a valid configuration");
         let health = Health::new();
-        let server = Server::bind(&config, Routes::new(Test), health.clone(), Metrics::default()).expect("bound");
+        let metrics = Metrics::default();
+        let server = Server::bind(&config, Routes::new(Test), health.clone(), metrics.clone()).expect("bound");
         let addresses = server.addresses().clone();
         let certificates = server.certificates().cloned();
         let stop = CancellationToken::new();
         let mut run = JoinSet::new();
         run.spawn(server.run(stop.clone().cancelled_owned()));
-        Self { addresses, health, certificates, stop, run, _directory: directory }
+        Self { addresses, health, certificates, metrics, stop, run, _directory: directory }
     }
 
     /// Tells it to stop.
@@ -69,6 +74,16 @@ impl Running {
     /// Ends it without a shutdown.
     pub(crate) async fn drop_run(&mut self) {
         self.run.shutdown().await;
+    }
+
+    /// How many connections it closed for a reason.
+    pub(crate) fn closed_early(&self, reason: &str) -> u64 {
+        let queue = Queue { queued: 0, failed: 0, oldest: None };
+        let (services, api_tokens) = (Expiring::default(), Expiring::default());
+        let measured = Measured { store_healthy: true, head: 0, first_event: None, queue, services, api_tokens };
+        let text = self.metrics.text(&measured, None, true).expect("text");
+        let sample = format!("user_management_connections_closed_early_total{{reason=\"{reason}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&sample)).map_or(0, |count| count.parse().expect("a number"))
     }
 
     pub(crate) fn tcp(&self) -> Endpoint {
@@ -93,10 +108,15 @@ pub(crate) async fn health_of(channel: Channel, service: &str) -> Result<Serving
 
 /// Calls a method of the test service, or one that isn't there, and returns its refusal.
 pub(crate) async fn refusal_of(channel: Channel, path: &'static str) -> Status {
+    refusal_of_bytes(channel, path, 0).await
+}
+
+/// The same with so much in the request.
+pub(crate) async fn refusal_of_bytes(channel: Channel, path: &'static str, bytes: usize) -> Status {
     let mut client = tonic::client::Grpc::new(channel);
     client.ready().await.expect("connected");
-    let codec = tonic_prost::ProstCodec::<(), ()>::default();
-    let call = client.unary(tonic::Request::new(()), PathAndQuery::from_static(path), codec);
+    let codec = tonic_prost::ProstCodec::<Vec<u8>, ()>::default();
+    let call = client.unary(tonic::Request::new(vec![1; bytes]), PathAndQuery::from_static(path), codec);
     tokio::time::timeout(LONG, call).await.expect("an answer").expect_err("a refusal")
 }
 
@@ -107,7 +127,11 @@ pub(crate) async fn peer_seen_by_server(channel: Channel) -> String {
     status.message().to_owned()
 }
 
-/// `test.Test/Hang` never answers; anything else refuses, with the peer as its message.
+/// An answer of 1918 bytes, with the five that stand before each message: a field without meaning, again and again.
+static MUCH: LazyLock<String> = LazyLock::new(|| ["\0\0\0\u{7}~", &"x\0".repeat(959)].concat());
+
+/// A method whose name ends in `Hang` never answers, `Much` answers with [`MUCH`] when it has its request, `Piece` refuses with the length of the
+/// first piece of its request as its message, and anything else with the peer.
 #[derive(Clone)]
 struct Test;
 
@@ -118,17 +142,32 @@ impl tonic::server::NamedService for Test {
 impl tower::Service<Request<Body>> for Test {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<Pending<Result<Response<Body>, Infallible>>, Ready<Result<Response<Body>, Infallible>>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if request.uri().path().ends_with("/Hang") {
-            return Either::Left(std::future::pending());
-        }
-        let peer = request.extensions().get::<Peer>().expect("a peer");
-        Either::Right(std::future::ready(Ok(Status::failed_precondition(format!("{peer:?}")).into_http())))
+        let method = request.uri().path().to_owned();
+        let peer = format!("{:?}", request.extensions().get::<Peer>().expect("a peer"));
+        let mut asked = request.into_body();
+        Box::pin(async move {
+            if method.ends_with("Hang") {
+                return std::future::pending().await;
+            }
+            let refuse = |message| Ok(Status::failed_precondition(message).into_http());
+            if method.ends_with("Much") {
+                return match asked.collect().await {
+                    Ok(_) => Ok(Response::new(Body::new(MUCH.to_owned()))),
+                    Err(refused) => Ok(refused.into_http()),
+                };
+            }
+            if method.ends_with("Piece") {
+                let piece = asked.frame().await.expect("a request").expect("whole").into_data().expect("bytes");
+                return refuse(piece.len().to_string());
+            }
+            refuse(peer)
+        })
     }
 }

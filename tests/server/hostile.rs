@@ -1,6 +1,7 @@
 //! Peers that mean harm, against the real program. All of 127.0.0.0/8 are this host's, and each address of it is a peer of its own.
 
 pub(crate) mod assaults;
+mod held;
 pub(crate) mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +18,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_types::StatusExt as _;
 use user_management::config::Config;
 
-use crate::harness::{LONG, Running, health_of, refusal_of};
+use crate::harness::{LONG, Running, health_of};
 use crate::program::{Started, program};
 use wire::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Wire};
 
@@ -127,10 +128,10 @@ async fn a_peer_gets_no_more_connections_than_its_share() {
     let to = server.addresses.tcp[0];
     let mut others = apart(move || [0; 3].map(|_| Wire::open(to, HOSTILE, &[]))).await;
     let closed = apart(move || {
-        let last = others[2].closed(LONG).is_some();
+        let last = others[2].closed(LONG);
         (last, others)
     });
-    assert!(closed.await.0, "one too many");
+    assert_eq!(closed.await.0, Some(Vec::new()), "one too many: it isn't spoken to");
     let client = server.tcp().connect().await.expect("connected");
     assert_eq!(health_of(client, "").await.unwrap(), ServingStatus::Serving, "another peer");
 }
@@ -159,26 +160,6 @@ async fn calls_beyond_a_share_are_refused_with_what_to_do_until_others_end() {
     // the server hears of it a moment later
     let again = async { while health_of(channel.clone(), "").await.is_err() {} };
     tokio::time::timeout(LONG, again).await.expect("answered again");
-}
-
-#[tokio::test]
-async fn a_change_keeps_its_place_when_its_caller_leaves_until_it_is_done() {
-    let server = Running::start("limits.calls_per_peer = 1");
-    let channel = server.tcp().connect().await.expect("connected");
-    let refused = async || health_of(channel.clone(), "").await.is_err_and(|refused| refused.code() == Code::ResourceExhausted);
-    let mut change = Box::pin(refusal_of(channel.clone(), "/test.Test/Hang"));
-    let begun = async { while !refused().await {} };
-    tokio::select! {
-        // calls of one connection arrive in their order
-        biased;
-        _ = &mut change => panic!("it never ends"),
-        begun = tokio::time::timeout(LONG, begun) => begun.expect("it began"),
-    }
-    drop(change);
-    // on the same connection, so the server has heard that nobody waits
-    for _ in 0..10 {
-        assert!(refused().await, "else any number of changes could wait");
-    }
 }
 
 #[tokio::test]
@@ -239,13 +220,15 @@ fn ended_unread(mut wire: Wire) {
 
 #[tokio::test]
 async fn answers_that_are_not_taken_end_their_connection_and_no_other() {
-    let site = Site::start(&[("LIMITS__REQUEST_SECONDS", "1")]);
-    let earlier = site.client().await;
-    let to = site.tcp;
+    let server = Running::start("limits.request_seconds = 1");
+    let to = server.addresses.tcp[0];
     // with its windows closed, while it reads
     let mut windows = apart(move || assaults::closed_windows(to, HOSTILE)).await;
     apart(move || assert!(windows[0].closed(LONG).is_some())).await;
+    assert!(server.closed_early("untaken") > 0, "not for saying nothing");
     // with its windows open, while it doesn't
+    let site = Site::start(&[("LIMITS__REQUEST_SECONDS", "1")]);
+    let (earlier, to) = (site.client().await, site.tcp);
     let mut unread = apart(move || assaults::nothing_read(to, HOSTILE)).await;
     apart(move || ended_unread(unread.swap_remove(0))).await;
     // who has nothing to take is left alone
@@ -261,6 +244,11 @@ async fn answers_that_are_not_taken_end_their_connection_and_no_other() {
     let rested = tokio::time::timeout(LONG, silent.message()).await.expect("ended").expect_err("refused");
     assert_eq!((rested.code(), rested.get_details_error_info().unwrap().reason.as_str()), (Code::DeadlineExceeded, "PROTOCOL"));
     assert_eq!(health_of(idle, "").await.unwrap(), ServingStatus::Serving);
+    assert_eq!(server.closed_early("untaken"), 0);
+    // who takes nothing of what isn't part of an answer holds memory too
+    let to = server.addresses.tcp[0];
+    apart(move || ended_unread(Wire::open(to, HOSTILE, &[]))).await;
+    assert_eq!(server.closed_early("untaken"), 1);
     site.answers(&earlier).await;
 }
 

@@ -74,6 +74,8 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
         let found = verified(&tampered, &[]).await;
         assert!(found.first_broken > 0, "{edit}");
         assert_eq!(found.fault(), fault, "{edit}");
+        let walked = events::verify(&mut tampered.database().await, Vec::new()).await.expect("walked");
+        assert_eq!(walked.broken.map(|broken| broken.seq), Some(found.first_broken), "{edit}");
         let there = tampered.events().await;
         daily(&tampered).await;
         assert_eq!(tampered.events().await, there, "nothing is dropped, nor made: {edit}");
@@ -83,14 +85,16 @@ async fn each_way_to_change_what_is_left_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_trim_that_says_that_nothing_went_is_not_taken_for_a_whole_history() {
+async fn a_trim_that_says_that_nothing_went_or_itself_is_not_taken_for_a_whole_history() {
     let site = trimmed().await;
-    let nothing = TrimState { until: 0, hash: [0; 32], time: BEGINNING, dropped: 0, kept: 1, kept_digest: [0; 32] };
-    let record = async move |tx: &mut Tx| tx.record(Change::HistoryTrimmed(nothing)).await;
-    site.app().store().write(server(), record).await.expect("recorded");
-    let found = verified(&site, &[]).await;
-    assert_eq!((found.first_broken, found.fault()), (site.operator().await.last_event().await, HistoryFault::Edited));
-    assert_eq!(site.operate("events verify").await.code, Some(1));
+    for until in [0, site.operator().await.last_event().await + 2] {
+        let state = TrimState { until, hash: [0; 32], time: BEGINNING, dropped: 0, kept: 1, kept_digest: [0; 32] };
+        let record = async move |tx: &mut Tx| tx.record(Change::HistoryTrimmed(state)).await;
+        site.app().store().write(server(), record).await.expect("recorded");
+        let found = verified(&site, &[]).await;
+        assert_eq!((found.first_broken, found.fault()), (site.operator().await.last_event().await, HistoryFault::Edited));
+        assert_eq!(site.operate("events verify").await.code, Some(1));
+    }
 }
 
 #[tokio::test]
@@ -105,6 +109,8 @@ async fn a_trim_that_nobody_can_read_takes_nothing_down() {
     operator.operations.get_server_info(GetServerInfoRequest {}).await.expect("told");
     assert!(site.app().measured().await.expect("measured").first_event.is_some());
     assert_eq!(verified(&site, &[]).await.fault(), HistoryFault::Edited);
+    let walked = events::verify(&mut site.database().await, Vec::new()).await.expect("walked");
+    assert_eq!(walked.broken.map(|broken| broken.seq), Some(1), "0 would say that all is whole");
 }
 
 #[tokio::test]
@@ -129,6 +135,18 @@ async fn what_was_exchanged_since_it_was_looked_at_does_not_go() {
         site.app().store().write(server(), async move |tx| events::trim(tx, looked_at).await).await.expect_err("refused");
     assert!(chain(&refused).contains("isn't the one that was looked at"), "{refused:?}");
     assert_eq!(site.operator().await.events_after(0).await, events);
+}
+
+#[tokio::test]
+async fn the_beginning_does_not_go_back_to_an_event_that_was_kept() {
+    let site = trimmed().await;
+    let (seq, hash): (i64, Vec<u8>) = sqlx::query_as("select seq, hash from events order by seq limit 1")
+        .fetch_one(&mut site.database().await)
+        .await
+        .expect("read");
+    let kept = Prefix { until: seq.unsigned_abs(), hash: hash.try_into().expect("a hash"), time: BEGINNING };
+    let refused = site.app().store().write(server(), async move |tx| events::trim(tx, kept).await).await.expect_err("refused");
+    assert!(chain(&refused).contains("by somebody else meanwhile"), "{refused:?}");
 }
 
 #[tokio::test]

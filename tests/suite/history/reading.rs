@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use user_management::domain::event::{Change, Event};
 use user_management::proto::{self, EventKind, HistoryFault, HistoryHead};
 
 use super::exporting::{exported, judged};
@@ -69,12 +70,18 @@ async fn lists_begin_where_history_does_whatever_they_are_filtered_by_and_a_page
     );
 }
 
+/// So many that who looks at two states of the data is sure to be caught at it.
+const SLICES: u32 = 300;
+
 #[tokio::test]
-async fn a_list_shows_nothing_of_what_is_kept_while_slices_go() {
+async fn who_reads_history_sees_one_state_of_it_while_slices_go() {
     let site = forgetful().await;
-    lived(&site).await;
+    // each is told of by one event, which is kept
+    for number in 0..SLICES {
+        site.account(&format!("account-{number}")).await;
+    }
     age(&site, "fresh").await;
-    let mut operator = site.operator().await;
+    let (mut operator, mut other) = (site.operator().await, site.operator().await);
     let gone = Cell::new(false);
     let trims = async {
         while dropped(&site, 1).await.is_some() {}
@@ -89,7 +96,26 @@ async fn a_list_shows_nothing_of_what_is_kept_while_slices_go() {
             assert_eq!(listed.last().map(|event| event.seq), Some(until + 1), "it begins where its own newest trim says");
         }
     };
-    tokio::join!(trims, lists);
+    let exports = async {
+        while !gone.get() {
+            let request = proto::ExportEventsRequest { page_size: 1000, ..Default::default() };
+            let exported = other.operations.export_events(request).await.expect("exported").into_inner().events;
+            let until = exported.iter().rev().find_map(|stored| {
+                match Event::decode(&stored.canonical, Vec::new()).expect("whole").change {
+                    Change::HistoryTrimmed(trim) => Some(trim.until),
+                    _ => None,
+                }
+            });
+            assert_eq!(exported.first().map(|event| event.seq), Some(until.unwrap_or(0) + 1), "as its own newest trim says");
+        }
+    };
+    let verifies = async {
+        while !gone.get() {
+            let found = verified(&site, &[]).await;
+            assert_eq!((found.first_broken, found.differences.as_slice()), (0, &[][..]));
+        }
+    };
+    tokio::join!(trims, lists, exports, verifies);
 }
 
 #[tokio::test]
