@@ -100,7 +100,10 @@ impl Domains {
         let own = self.uses.get(&(account, Arc::from(domain))).copied().unwrap_or_default();
         let looks: Arc<str> = skeleton(domain).into();
         let first = (account, Arc::clone(&looks), Reverse(Uses { members: u32::MAX, invitations: u32::MAX }), Arc::from(""));
-        let mut same = self.ranks.range(first..).take_while(|(place, skeleton, ..)| *place == account && *skeleton == looks);
+        let ranks = self.ranks.range(first..);
+        #[cfg(test)]
+        let ranks = ranks.inspect(|_| tests::LOOKS.set(tests::LOOKS.get() + 1));
+        let mut same = ranks.take_while(|(place, skeleton, ..)| *place == account && *skeleton == looks);
         let (_, _, Reverse(uses), other) = same.find(|(.., other)| **other != *domain)?;
         (uses.members >= own.members).then(|| Arc::clone(other))
     }
@@ -138,5 +141,75 @@ impl View {
             self.domains.left(account, from);
             self.domains.joined(account, to);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::domain::event::{Grantor, Personal};
+    use crate::domain::id::AddressId;
+    use crate::domain::invitation::Stored;
+    use crate::domain::policy::Standing;
+    use crate::domain::privilege::Privilege;
+    use crate::domain::role::RoleSet;
+
+    thread_local! {
+        /// How many domains were looked at.
+        pub(super) static LOOKS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    const ACCOUNT: AccountId = AccountId::from_bytes([1; 16]);
+
+    /// An invitation to a domain that looks like `aaaaaaaaaa.test`: each bit of the number is a letter, Latin or Cyrillic.
+    fn invitation(number: u16) -> InvitationState {
+        let letters: String = (0..10).map(|bit| if number >> bit & 1 == 0 { 'a' } else { '\u{430}' }).collect();
+        InvitationState {
+            invitation: InvitationId::from_bytes([number.to_be_bytes(); 8].concat().try_into().unwrap()),
+            account: ACCOUNT,
+            address: AddressId::from_bytes([2; 16]),
+            email: Personal::new(&format!("bob@{letters}.test"), [0; 16]),
+            standing: Standing { privilege: Privilege::Normal, roles: RoleSet::EMPTY },
+            state: Stored::Pending,
+            grantor: Grantor { user: None, service: None },
+            expires: None,
+            send_count: 1,
+            answered_by: None,
+        }
+    }
+
+    #[test]
+    fn two_domains_are_looked_at_however_many_look_the_same() {
+        let mut domains = Domains::default();
+        (0..1024).for_each(|number| domains.invited(&invitation(number)));
+        assert_eq!(domains.ranks.len(), 1024);
+        for domain in ["aaaaaaaaaa.test", "aaaaaaaaaa.example"] {
+            LOOKS.set(0);
+            domains.look_alike(ACCOUNT, domain);
+            assert!(LOOKS.get() <= 2, "{}", LOOKS.get());
+        }
+        LOOKS.set(0);
+        domains.joined(ACCOUNT, "ann@aaaaaaaaaa.test");
+        domains.joined(ACCOUNT, "bea@aaaaaaaaaa.test");
+        let alike = Email::parse(invitation(7).email.value()).unwrap();
+        assert_eq!(domains.look_alike(ACCOUNT, domain_of(alike.folded()).unwrap()).as_deref(), Some("aaaaaaaaaa.test"));
+        assert_eq!(LOOKS.get(), 1, "the one that most have stands first");
+    }
+
+    #[test]
+    fn nothing_is_kept_of_domains_that_nobody_has_any_more() {
+        let mut domains = Domains::default();
+        for number in 0..100 {
+            domains.invited(&invitation(number));
+            domains.invited(&invitation(number));
+        }
+        domains.joined(ACCOUNT, "ann@acme.test");
+        domains.joined(ACCOUNT, "bea@acme.test");
+        (0..100).for_each(|number| domains.answered(invitation(number).invitation));
+        domains.left(ACCOUNT, "ann@acme.test");
+        domains.left(ACCOUNT, "bea@acme.test");
+        assert_eq!(domains, Domains::default());
     }
 }
