@@ -43,7 +43,7 @@ mod tries;
 
 pub(super) use places::{Place, check_waiting, place_of};
 pub(super) use quotas::spend_all;
-pub(super) use tries::{Tries, Typist};
+pub(super) use tries::{Paid, Tries, Typist};
 
 use super::App;
 use super::caller::{Caller, SignedIn, Who};
@@ -83,10 +83,7 @@ impl App {
         let looked_for = holder.unwrap_or(UserId::from_bytes([0; 16]));
         let since = self.clock.now().minus(self.limits.config.known_device);
         let known = devices::is_known(&mut *self.store.read().await?, looked_for, caller.peer(), since).await?;
-        Ok(Some(match holder.filter(|_| known) {
-            Some(user) => Typist::Known(user, caller.peer()),
-            None => Typist::Stranger(email, caller.peer()),
-        }))
+        Ok(Some(Typist::AtPeer { email, peer: caller.peer(), known }))
     }
 
     /// Compares a password that a person typed in their session, by which a stolen one is no way to guess it.

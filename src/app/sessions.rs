@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::App;
 use super::admission::{InPerson, Oneself};
 use super::caller::Caller;
+use super::limits::Paid;
 use super::page::{Page, PageRequest, Query};
 use super::passwords::{COMPARISONS, Match};
 use crate::directory::Session;
@@ -37,16 +38,20 @@ impl App {
         let paid = typist.map(|typist| self.limits.tries.pay(typist, self.clock.now())).transpose()?;
         let mut made = Ok(None);
         for _ in 0..COMPARISONS {
-            made = self.try_sign_in(caller, email.as_ref(), password.clone()).await;
+            made = self.try_sign_in(caller, email.as_ref(), password.clone(), paid.as_ref()).await;
             if !matches!(made, Ok(None)) {
                 break;
             }
         }
-        let failed = matches!(made, Ok(None) | Err(Error::SignInFailed));
-        if let Some(paid) = paid.filter(|_| !failed) {
-            paid.give_back();
+        let made = made.and_then(|made| made.ok_or(Error::SignInFailed));
+        match (made, paid) {
+            (Err(Error::SignInFailed), Some(paid)) => Err(paid.lost()),
+            (made, Some(paid)) => {
+                paid.give_back();
+                made
+            }
+            (made, None) => made,
         }
-        made?.ok_or(Error::SignInFailed)
     }
 
     /// The same; none if the password's hash was replaced after it had been compared.
@@ -58,6 +63,7 @@ impl App {
     ) -> Result<Option<SignedInNow>, Error> {
         let login = match email {
             Some(email) => users::login(&mut *self.store.read().await?, email.folded()).await?,
+        paid: Option<&Paid<'_>>,
             None => None,
         };
         let (user, hash) = login.map_or((None, None), |login| (Some(login.user), login.password));
@@ -65,7 +71,8 @@ impl App {
         let stand_in = self.passwords.stand_in(email.map_or("", Email::folded));
         let (known, hash) = (hash.is_some(), hash.unwrap_or(stand_in));
         let compared = self.passwords.compare(caller.peer(), password.clone(), hash.clone()).await?;
-        let user = user.filter(|_| known && compared != Match::No).ok_or(Error::SignInFailed)?;
+        let opens = paid.is_none_or(Paid::opens);
+        let user = user.filter(|_| opens && known && compared != Match::No).ok_or(Error::SignInFailed)?;
         let anew = match compared {
             Match::Outdated => Some(self.passwords.hash(caller.peer(), password).await?),
             Match::No | Match::Yes => None,
