@@ -41,6 +41,8 @@ mod places;
 mod quotas;
 mod tries;
 
+use std::time::Duration;
+
 pub(super) use places::{Place, check_waiting, place_of};
 pub(super) use quotas::spend_all;
 pub(super) use tries::{Paid, Tries, Typist};
@@ -52,18 +54,23 @@ use crate::config::AbuseLimits;
 use crate::domain::email::Email;
 use crate::domain::error::Error;
 use crate::domain::id::UserId;
+use crate::domain::limit::{Limit, Reached};
 use crate::domain::password::Password;
+use crate::domain::peer::Peer;
 use crate::store::devices;
+use buckets::Buckets;
 
 /// The limits, with what is counted of them in memory.
 pub(super) struct Limits {
     pub(super) config: AbuseLimits,
     pub(super) tries: Tries,
+    /// Passwords hashed for sign-ups, by peer: those at once aren't in the database yet, and those of who went away never will be.
+    sign_ups: Buckets<Peer>,
 }
 
 impl Limits {
     pub(super) fn new(config: AbuseLimits) -> Self {
-        Self { config, tries: Tries::new(&config) }
+        Self { config, tries: Tries::new(&config), sign_ups: Buckets::new(config.mails_per_peer, Duration::from_hours(1)) }
     }
 }
 
@@ -108,5 +115,22 @@ impl App {
             return Ok(());
         }
         self.limits.tries.pay(Typist::WithLink(caller.peer()), self.clock.now()).map(drop)
+    }
+
+    /// Hashes the password of a sign-up, which its peer pays for before: each counts as one of the mails that it may ask for, and stays
+    /// counted if the caller goes away.
+    pub(super) async fn hash_sign_up(&self, caller: &Caller, password: Password) -> Result<String, Error> {
+        if caller.is_unlimited() {
+            return self.passwords.hash(caller.peer(), password).await;
+        }
+        self.check_sign_up(caller).await?;
+        self.limits.sign_ups.take(&caller.peer(), self.clock.now()).map_err(|retry_after| {
+            Error::LimitReached(Reached { limit: Limit::RequestsPerPeer, subject: "peer".to_owned(), left: 0, retry_after })
+        })?;
+        let hashed = self.passwords.hash(caller.peer(), password).await;
+        if hashed.is_err() {
+            self.limits.sign_ups.give_back(&caller.peer());
+        }
+        hashed
     }
 }
