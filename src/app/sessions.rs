@@ -13,13 +13,16 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
 use crate::domain::event::{Actor, Change, Origin, SessionState};
-use crate::domain::id::SessionId;
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::Password;
 use crate::domain::token::{Bearer, TokenDigest};
 use crate::store::members::{self, Member};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
-use crate::store::{self, devices, sessions};
+use crate::store::{self, Tx, devices, sessions};
+
+/// Sessions of one person at once: more than anybody has devices, and few enough to list.
+const MOST: usize = 100;
 
 /// A new session.
 pub struct SignedInNow {
@@ -60,10 +63,10 @@ impl App {
         caller: &Caller,
         email: Option<&Email>,
         password: Password,
+        paid: Option<&Paid<'_>>,
     ) -> Result<Option<SignedInNow>, Error> {
         let login = match email {
             Some(email) => users::login(&mut *self.store.read().await?, email.folded()).await?,
-        paid: Option<&Paid<'_>>,
             None => None,
         };
         let (user, hash) = login.map_or((None, None), |login| (Some(login.user), login.password));
@@ -86,7 +89,7 @@ impl App {
             on_behalf_of: None,
             ..caller.origin().clone()
         };
-        let peer = caller.peer();
+        let (peer, make_way) = (caller.peer(), self.beyond_most(user));
         let made = self
             .store
             .write(origin, async move |tx| {
@@ -105,6 +108,9 @@ impl App {
                     authenticated,
                     expires: authenticated.plus(lifetime),
                 };
+                for session in make_way {
+                    end(tx, session).await?;
+                }
                 sessions::insert(tx, &session).await?;
                 devices::note(tx, user.id, peer).await?;
                 tx.record(Change::SessionStarted(session)).await?;
@@ -112,6 +118,14 @@ impl App {
             })
             .await?;
         Ok(made.map(|(user, expires)| SignedInNow { token, expires, user }))
+    }
+
+    /// The sessions of a person that make way for one more: those that were idle for longest, unless fewer than the most are there.
+    fn beyond_most(&self, user: UserId) -> Vec<SessionId> {
+        let view = self.directory.view();
+        let mut all: Vec<&Session> = view.sessions_of(user, SessionId::from_bytes([0; 16])).collect();
+        all.sort_by_key(|session| session.last_used());
+        all.iter().rev().skip(MOST - 1).map(|session| session.id).collect()
     }
 
     /// Ends the calling session.
@@ -176,4 +190,13 @@ impl App {
         memberships.retain(|member| oneself.within.is_none_or(|account| account == member.membership.account));
         Ok((user, memberships))
     }
+}
+
+/// Ends a session that is there, or has ended.
+async fn end(tx: &mut Tx, session: SessionId) -> Result<(), Error> {
+    let Some(state) = sessions::by_id(tx, session).await? else { return Ok(()) };
+    if sessions::end(tx, session).await? {
+        tx.record(Change::SessionEnded(state)).await?;
+    }
+    Ok(())
 }
