@@ -5,6 +5,7 @@ mod mails;
 mod proxies;
 mod signing_in;
 mod signing_up;
+mod uids;
 
 use std::time::Duration;
 
