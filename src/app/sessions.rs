@@ -120,7 +120,8 @@ impl App {
         Ok(made.map(|(user, expires)| SignedInNow { token, expires, user }))
     }
 
-    /// The sessions of a person that make way for one more: those that were idle for longest, unless fewer than the most are there.
+    /// The sessions of a person that make way for one more: those that were idle for longest, unless fewer than the most are there. Sign-ins
+    /// at once find the same ones, and the next makes up for it.
     fn beyond_most(&self, user: UserId) -> Vec<SessionId> {
         let view = self.directory.view();
         let mut all: Vec<&Session> = view.sessions_of(user, SessionId::from_bytes([0; 16])).collect();
