@@ -54,8 +54,9 @@
 //!   ([`domain::policy::within`]); each that ends is an event of its own, in the write that ended what it stood on.
 //! - **One order of callers.** Bearer token, else client certificate, else the uid on the operators' socket, else nobody; never a fall-back
 //!   ([`app::caller`]).
-//! - **Sign-ups, mails and tries at passwords have limits**, no limit tells them which addresses have a login, and none locks a person out: the
-//!   table of all of them, with defaults and reasons, stands in `app::limits`.
+//! - **Sign-ups, mails and tries at passwords have limits.** None tells strangers which addresses have a login or who is known where: `tests/outsiders` counts
+//!   that too where they are used up. None lets strangers lock a person out of where they are known: it takes who shares their peer. The README
+//!   has the table of all limits, with defaults and reasons; `app::limits` counts.
 //! - **No peer takes all.** Connections, calls and bytes under way have a share for each peer and a bound for all, and so has memory
 //!   ([`server`]); operators' way in is apart.
 //! - **What an outsider may not know costs the same**: where there is nothing to be looked for, nobody is looked for; what has no place is

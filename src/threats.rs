@@ -21,10 +21,11 @@
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
 //! | which addresses have a login, which accounts, people and invitations there are | one answer for all of them, by the same hashes, statements and rows ([`crate::app::sign_up`], [`crate::app::admission`]); a login whose hash still has a former cost isn't alone with it | `suite refusals`, `outsiders` |
-//! | guessing passwords, one address or many | tries are paid for before hashing, by address, peer and person; nobody is locked out (`app::limits`) | `suite limits::signing_in` |
+//! | guessing passwords, one address or many | tries are paid for before hashing, by address and peer, known people's too, and capped in total; strangers elsewhere lock nobody out (`app::limits`) | `suite limits::signing_in`, `outsiders at_once` |
+//! | who is known at a peer that they share, by having its or an address's tries used up | all are compared and answered alike then, from a reserve of the peer's | `outsiders used_up` |
 //! | guessing tokens | 256 random bits, or a MAC of 256 bits over a nonce of 128; compared in constant time; checked by form first | `lib token`, `suite callers` |
-//! | using up the host by hashing | a bounded number of hashes at once, and peers take turns | `lib turns` |
-//! | using the site as a mail bomb | per recipient mail is put off and merged, per peer refused, and a restart forgets none | `suite limits::mails`, `suite limits::signing_up` |
+//! | using up the host by hashing | a peer pays for each hash before it is made; a bounded number at once, and peers take turns | `outsiders at_once`, `lib turns` |
+//! | using the site as a mail bomb | per recipient mail is put off and merged, per peer refused, and a restart forgets none; a reset goes each hour all the same | `suite limits::mails`, `suite limits::signing_up` |
 //! | text of theirs in the site's mail | mail that anybody can cause has none; names are one line without address, control or direction characters. **Not stopped**: an address that is written like a name, `Evil.Example` like `St.John` | `lib mail::renderer`, `lib name` |
 //! | signing up with somebody's address before them | a login takes the link *and* the password of the same sign-up; others' sign-ups of the address end none | `suite signing_up` |
 //! | silence, half handshakes, stalled requests, floods of streams, resets, header fields and tiny frames, answers not taken | deadlines and bounds for each connection, a share of connections, calls and bytes for each peer, a whole for all; peers take turns to be read; operators have permits of their own ([`crate::server`]) | `server hostile`, `lib server::turns` |
@@ -108,7 +109,15 @@
 //!   doubt what it changed of the logins' costs isn't counted until a restart: addresses without a login may have a cost more or less often than
 //!   logins do. How much is left shows `cargo bench --bench outsiders`.
 //! - **A flood of packets** that fills the network before the service.
-//! - **A shared peer.** Who shares an address with a person can use up that person's tries there for an hour; the link from a mail remains.
+//! - **A shared peer.** Who shares an address with a person can use up that person's tries there by 20 wrong ones an hour, and by some 1,200 those of
+//!   everybody there: one of 20 comes back every three minutes, sessions go on, and elsewhere people get in, with a link from a mail where they aren't known. A proxy that isn't listed in `web.trusted_proxies` makes one
+//!   peer of all who come through it.
+//! - **An address that five peers sign up with** and don't confirm: its owner's own sign-up has no place until one of theirs expires, a day at most. An operator
+//!   makes the login (`CreateUser`), whose mail brings a link that sets the password.
+//! - **Mail that is late.** Who asks for much to one address has other mail to it put off for up to a day, but for resets, of which one goes each hour; what operators
+//!   send (`SendPasswordReset`, `ResendInvitation`) isn't put off.
+//! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good; a person's
+//!   sessions at once are bounded.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.
 //! - **Mail on its way**: a relay reads what it relays, and without TLS between relays so do others.
 //! - **Backups** keep what was erased since, until they are deleted.

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::App;
 use super::admission::{InPerson, Oneself};
 use super::caller::Caller;
+use super::limits::Paid;
 use super::page::{Page, PageRequest, Query};
 use super::passwords::{COMPARISONS, Match};
 use crate::directory::Session;
@@ -12,13 +13,16 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::{Error, Takes};
 use crate::domain::event::{Actor, Change, Origin, SessionState};
-use crate::domain::id::SessionId;
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::password::Password;
 use crate::domain::token::{Bearer, TokenDigest};
 use crate::store::members::{self, Member};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
-use crate::store::{self, devices, sessions};
+use crate::store::{self, Tx, devices, sessions};
+
+/// Sessions of one person at once: more than anybody has devices, and few enough to list.
+const MOST: usize = 100;
 
 /// A new session.
 pub struct SignedInNow {
@@ -37,16 +41,20 @@ impl App {
         let paid = typist.map(|typist| self.limits.tries.pay(typist, self.clock.now())).transpose()?;
         let mut made = Ok(None);
         for _ in 0..COMPARISONS {
-            made = self.try_sign_in(caller, email.as_ref(), password.clone()).await;
+            made = self.try_sign_in(caller, email.as_ref(), password.clone(), paid.as_ref()).await;
             if !matches!(made, Ok(None)) {
                 break;
             }
         }
-        let failed = matches!(made, Ok(None) | Err(Error::SignInFailed));
-        if let Some(paid) = paid.filter(|_| !failed) {
-            paid.give_back();
+        let made = made.and_then(|made| made.ok_or(Error::SignInFailed));
+        match (made, paid) {
+            (Err(Error::SignInFailed), Some(paid)) => Err(paid.lost()),
+            (made, Some(paid)) => {
+                paid.give_back();
+                made
+            }
+            (made, None) => made,
         }
-        made?.ok_or(Error::SignInFailed)
     }
 
     /// The same; none if the password's hash was replaced after it had been compared.
@@ -55,6 +63,7 @@ impl App {
         caller: &Caller,
         email: Option<&Email>,
         password: Password,
+        paid: Option<&Paid<'_>>,
     ) -> Result<Option<SignedInNow>, Error> {
         let login = match email {
             Some(email) => users::login(&mut *self.store.read().await?, email.folded()).await?,
@@ -65,7 +74,8 @@ impl App {
         let stand_in = self.passwords.stand_in(email.map_or("", Email::folded));
         let (known, hash) = (hash.is_some(), hash.unwrap_or(stand_in));
         let compared = self.passwords.compare(caller.peer(), password.clone(), hash.clone()).await?;
-        let user = user.filter(|_| known && compared != Match::No).ok_or(Error::SignInFailed)?;
+        let opens = paid.is_none_or(Paid::opens);
+        let user = user.filter(|_| opens && known && compared != Match::No).ok_or(Error::SignInFailed)?;
         let anew = match compared {
             Match::Outdated => Some(self.passwords.hash(caller.peer(), password).await?),
             Match::No | Match::Yes => None,
@@ -79,7 +89,7 @@ impl App {
             on_behalf_of: None,
             ..caller.origin().clone()
         };
-        let peer = caller.peer();
+        let (peer, make_way) = (caller.peer(), self.beyond_most(user));
         let made = self
             .store
             .write(origin, async move |tx| {
@@ -98,6 +108,9 @@ impl App {
                     authenticated,
                     expires: authenticated.plus(lifetime),
                 };
+                for session in make_way {
+                    end(tx, session).await?;
+                }
                 sessions::insert(tx, &session).await?;
                 devices::note(tx, user.id, peer).await?;
                 tx.record(Change::SessionStarted(session)).await?;
@@ -105,6 +118,15 @@ impl App {
             })
             .await?;
         Ok(made.map(|(user, expires)| SignedInNow { token, expires, user }))
+    }
+
+    /// The sessions of a person that make way for one more: those that were idle for longest, unless fewer than the most are there. Sign-ins
+    /// at once find the same ones, and the next makes up for it.
+    fn beyond_most(&self, user: UserId) -> Vec<SessionId> {
+        let view = self.directory.view();
+        let mut all: Vec<&Session> = view.sessions_of(user, SessionId::from_bytes([0; 16])).collect();
+        all.sort_by_key(|session| session.last_used());
+        all.iter().rev().skip(MOST - 1).map(|session| session.id).collect()
     }
 
     /// Ends the calling session.
@@ -169,4 +191,13 @@ impl App {
         memberships.retain(|member| oneself.within.is_none_or(|account| account == member.membership.account));
         Ok((user, memberships))
     }
+}
+
+/// Ends a session that is there, or has ended.
+async fn end(tx: &mut Tx, session: SessionId) -> Result<(), Error> {
+    let Some(state) = sessions::by_id(tx, session).await? else { return Ok(()) };
+    if sessions::end(tx, session).await? {
+        tx.record(Change::SessionEnded(state)).await?;
+    }
+    Ok(())
 }

@@ -38,8 +38,7 @@ impl App {
         password: Password,
         display_name: DisplayName,
     ) -> Result<Timestamp, Error> {
-        self.check_sign_up(caller).await?;
-        let hash = self.passwords.hash(caller.peer(), password).await?;
+        let hash = self.hash_sign_up(caller, password).await?;
         let (lifetime, limits, pace) = (self.link.confirmation, self.limits.config, self.pace_of(caller));
         let (requests, peer) = (self.requests_of(caller), caller.peer().to_bytes());
         self.store

@@ -75,14 +75,14 @@ impl Limits {
 /// The most sign-ups of one address that may wait at once: one mail brings the links of all.
 pub const MOST_SIGN_UPS_PER_ADDRESS: u32 = 20;
 
-/// What one caller may cause; zero is without limit. `app::limits` says of each why it is there and why it is so much.
+/// What one caller may cause; zero is without limit. The README's table says of each why it is there and why it is so much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbuseLimits {
-    /// Wrong passwords in an hour for one address, from peers that its owner isn't known at.
+    /// Wrong passwords in an hour for one address.
     pub sign_in_failures_per_address: u32,
     /// Wrong passwords in an hour from one peer.
     pub sign_in_failures_per_peer: u32,
-    /// Wrong passwords in an hour of one person at one peer where they are known, or in their session.
+    /// Wrong passwords in an hour for one address from one peer, or of one person in their sessions.
     pub sign_in_failures_per_device: u32,
     /// How long a person is known at a peer after they signed in from there.
     pub known_device: Duration,

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// A limit that refuses, by the code that is stored with what was used up of it. Those that only delay mail have no refusal to be named in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Wrong passwords for one address, by peers that its owner isn't known at.
+    /// Wrong passwords for one address, wherever they were typed.
     SignInPerAddress = 1,
     /// Wrong passwords from one peer.
     SignInPerPeer = 2,
-    /// Wrong passwords of one person where they are known.
+    /// Wrong passwords for one address from one peer, or in one person's sessions.
     SignInPerDevice = 3,
     /// Passwords that one peer has compared or hashed with links from mails.
     LinksPerPeer = 4,
@@ -60,7 +60,7 @@ impl Limit {
         match self {
             Self::SignInPerAddress => "too many wrong passwords were tried for this address",
             Self::SignInPerPeer => "too many wrong passwords came from where you are",
-            Self::SignInPerDevice => "too many of your passwords were wrong",
+            Self::SignInPerDevice => "too many wrong passwords were typed for this address where you are",
             Self::LinksPerPeer => "too many links were used from where you are",
             Self::RequestsPerPeer => "too many mails were asked for from where you are",
             Self::SignUpsPerPeer => "too many sign-ups came from where you are",

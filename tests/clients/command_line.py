@@ -60,14 +60,40 @@ def uncommented(directory, transport):
     return text.replace('transport = "directory"', f'transport = "{transport}"')
 
 
-def keys_of_the_readme():
-    """The keys of the configuration's table; `.key` stands beside the one before it."""
-    _, _, table = (REPOSITORY / "README.md").read_text().partition("\n## Configuration\n")
-    keys = []
-    for row in re.findall(r"^\| (`[^|]*) \|", table.partition("\n## ")[0], re.MULTILINE):
+def keys_of_the_readme(heading="\n## Configuration\n"):
+    """The keys of the tables below a heading, each with its default as it stands there; `.key` stands beside the one before it."""
+    _, _, section = (REPOSITORY / "README.md").read_text().partition(heading)
+    defaults = {}
+    for row, told in re.findall(r"^\| (`[^|]*) \| ([^|]*) \|", section.partition("\n## ")[0], re.MULTILINE):
+        keys = []
         for key in re.findall(r"`([^`]*)`", row):
             keys.append(f"{keys[-1].rpartition('.')[0]}{key}" if key.startswith(".") else key)
-    return set(keys)
+        several = told.split(", ")
+        defaults |= zip(keys, several if len(several) == len(keys) else [told] * len(keys))
+    return defaults
+
+
+# Where the README tells in words what the default goes by, and a program that isn't on every host.
+NOT_COMPARED = {
+    "edition", "signup", "link_key_file", "grpc.socket", "mail.language", "mail.directory.path", "mail.smtp.host", "mail.smtp.port",
+    "mail.smtp.ca_file", "mail.sendmail.command",
+}  # fmt: skip
+
+
+def real_defaults(directory):
+    """What `check-config` says of the keys that aren't set, for all transports; without mail, nothing is asked for."""
+    mailing = {"USER_MANAGEMENT_WEB__PUBLIC_URL": "https://users.acme.test", "USER_MANAGEMENT_MAIL__FROM": "users@acme.test"}
+    real = {}
+    for settings in (
+        mailing | {"USER_MANAGEMENT_MAIL__TRANSPORT": "sendmail", "USER_MANAGEMENT_MAIL__SENDMAIL__COMMAND": "/bin/true"},
+        mailing | {"USER_MANAGEMENT_MAIL__TRANSPORT": "smtp", "USER_MANAGEMENT_MAIL__SMTP__HOST": "relay.acme.test"},
+        {},
+    ):
+        code, said, errors = run(directory, "check-config", **settings)
+        expect((code, errors) == (0, []), f"{code} {errors}")
+        real |= {line.removeprefix("# ").removesuffix(" is not set"): "none" for line in said if line.endswith(" is not set")}
+        real |= dict(line.removesuffix("  # default").split(" = ", 1) for line in said if line.endswith("# default"))
+    return real
 
 
 def the_sample(steps, directory):
@@ -89,7 +115,15 @@ def the_sample(steps, directory):
     with steps("the README's table has every key"):
         said = {line for name in TRANSPORTS for line in run(directory, "check-config", "--config", f"{name}.toml")[1]}
         known = {re.match(r"(?:# )?(\S+)", line)[1] for line in said}
-        expect(known == keys_of_the_readme(), f"{known ^ keys_of_the_readme()}")
+        expect(known == set(keys_of_the_readme()), f"{known ^ set(keys_of_the_readme())}")
+    with steps("the README's table of all limits has every limit"):
+        limits = {key for key in known if key.startswith("limits.")}
+        told = set(keys_of_the_readme("\n### All limits\n"))
+        expect(told == limits, f"{told ^ limits}")
+    with steps("the defaults in the README's tables are the real ones"):
+        real, told = real_defaults(directory), keys_of_the_readme()
+        differing = {key: (told[key], real.get(key)) for key in told if key not in NOT_COMPARED and told[key].strip("`") != real.get(key)}
+        expect(not differing, f"{differing}")
     with steps("the defaults that the sample tells are the real ones"):
         code, said, _ = run(directory, "check-config")
         real = dict(line.removesuffix("  # default").split(" = ", 1) for line in said if line.endswith("# default"))

@@ -116,9 +116,20 @@ async fn all_kinds() -> Site {
 
 /// What each of the calls costs and says for an address, in their order.
 async fn all_calls(ledger: &mut Ledger, site: &Site, address: &str) -> Vec<(&'static str, Heard, Cost)> {
-    let (channel, nobody) = (site.tcp_channel().await, Identified::default());
+    some_calls(ledger, site, 1, &CALLS, address).await
+}
+
+/// The same of some calls, by the peer 127.0.0.`last`; the logins are known at the first.
+async fn some_calls(
+    ledger: &mut Ledger,
+    site: &Site,
+    last: u8,
+    names: &[&'static str],
+    address: &str,
+) -> Vec<(&'static str, Heard, Cost)> {
+    let (channel, nobody) = (site.channel_from(last).await, Identified::default());
     let mut all = Vec::new();
-    for name in CALLS {
+    for name in names.iter().copied() {
         let password = if name == "SignIn" { "not the password" } else { PASSWORD };
         let method = method(name);
         let request = request(&method, &[("email", address), ("password", password), ("display_name", "Somebody")]);
@@ -181,4 +192,70 @@ async fn of_addresses_that_much_mail_goes_to_those_with_a_login_are_like_the_oth
         |(_, _, cost): &(_, _, Cost)| cost.written.iter().any(|(sql, rows)| sql.starts_with("update mails") && *rows == 1);
     assert!(all[0].iter().any(put_off), "mail that waits makes way: {:#?}", all[0]);
     assert!(all.iter().all(|calls| *calls == all[0]), "{all:#?}");
+}
+
+/// Guesses at an address of every kind by the peer 127.0.0.`last`; answers what all of them cost and said.
+async fn guess_at_all(ledger: &mut Ledger, site: &Site, last: u8) -> (Heard, Cost) {
+    let mut first = None;
+    for kind in KINDS {
+        let (_, heard, cost) = some_calls(ledger, site, last, &["SignIn"], &kind.address()).await.remove(0);
+        let first = first.get_or_insert_with(|| (heard.clone(), cost.clone()));
+        assert_eq!(&(heard, cost), first, "{kind:?} from 127.0.0.{last}");
+    }
+    first.expect("there are kinds")
+}
+
+async fn use_up(ledger: &mut Ledger, site: &Site, last: u8, tries: usize) {
+    for number in 0..tries {
+        some_calls(ledger, site, last, &["SignIn"], &format!("other{number}@acme.test")).await;
+    }
+}
+
+fn says(heard: &Heard, key: &str) -> bool {
+    heard.status.starts_with("ResourceExhausted") && heard.status.contains(&format!("\"limits.{key}\""))
+}
+
+#[tokio::test]
+async fn of_addresses_whose_tries_are_used_up_those_that_are_known_here_are_like_the_others() {
+    let mut ledger = Ledger::open().await;
+    let mut site = all_kinds().await;
+    let restart = async |site: &mut Site, limits: &str| site.restart(Some(&format!("signup = \"open\"\n{limits}"))).await;
+
+    // of the address, by others
+    restart(&mut site, "limits.sign_in_failures_per_address = 1").await;
+    assert!(guess_at_all(&mut ledger, &site, 3).await.0.status.starts_with("Unauthenticated"));
+    let beyond = guess_at_all(&mut ledger, &site, 1).await;
+    assert!(says(&beyond.0, "sign_in_failures_per_address") && beyond.1.hashes.len() == 1, "{beyond:#?}");
+    assert_eq!(guess_at_all(&mut ledger, &site, 2).await, beyond, "where nobody is known");
+
+    // of the address, from here; elsewhere it can't be told from where it was tried
+    restart(&mut site, "limits.sign_in_failures_per_device = 2\nlimits.sign_in_failures_per_address = 1").await;
+    guess_at_all(&mut ledger, &site, 1).await;
+    assert_eq!(guess_at_all(&mut ledger, &site, 1).await, beyond);
+    let there = guess_at_all(&mut ledger, &site, 1).await;
+    assert!(says(&there.0, "sign_in_failures_per_device") && there.1.hashes.is_empty(), "{there:#?}");
+    assert_eq!(guess_at_all(&mut ledger, &site, 2).await, beyond);
+
+    // of the peer: 5, and 15 of its reserve
+    restart(&mut site, "limits.sign_in_failures_per_peer = 5").await;
+    for last in [1, 2] {
+        use_up(&mut ledger, &site, last, 5).await;
+        let beyond = guess_at_all(&mut ledger, &site, last).await;
+        assert!(says(&beyond.0, "sign_in_failures_per_peer") && beyond.1.hashes.len() == 1, "{beyond:#?}");
+        use_up(&mut ledger, &site, last, 3).await;
+        let beyond = guess_at_all(&mut ledger, &site, last).await;
+        assert!(says(&beyond.0, "sign_in_failures_per_peer") && beyond.1.hashes.is_empty(), "{beyond:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_has_had_its_mails_can_not_tell_what_there_is_of_an_address() {
+    let mut ledger = Ledger::open().await;
+    let mut site = all_kinds().await;
+    site.restart(Some("signup = \"open\"\nlimits.mails_per_peer = 1")).await;
+    let unknown = some_calls(&mut ledger, &site, 1, &CALLS[..3], &Kind::Unknown.address()).await;
+    assert!(unknown.iter().all(|(_, heard, cost)| says(heard, "mails_per_peer") && cost.hashes.is_empty()), "{unknown:#?}");
+    for kind in KINDS {
+        assert_eq!(some_calls(&mut ledger, &site, 1, &CALLS[..3], &kind.address()).await, unknown, "{kind:?}");
+    }
 }

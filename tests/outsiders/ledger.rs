@@ -45,14 +45,21 @@ impl Ledger {
 
     /// What a call does, and what it cost: known when nothing of it is under way any more.
     pub(crate) async fn cost_of<T>(&mut self, rpc: &str, call: impl Future<Output = T>) -> (T, Cost) {
+        let (answer, mut costs) = self.costs_of(rpc, 1, call).await;
+        (answer, costs.remove(0))
+    }
+
+    /// The same of many calls of one kind, in the order in which they ended.
+    pub(crate) async fn costs_of<T>(&mut self, rpc: &str, calls: usize, all: impl Future<Output = T>) -> (T, Vec<Cost>) {
         while self.calls.try_recv().is_ok() {}
-        let answer = call.await;
-        loop {
+        let (answer, mut costs) = (all.await, Vec::new());
+        while costs.len() < calls {
             let (ended, cost) = self.calls.recv().await.expect("the subscriber stays");
             if ended == rpc {
-                return (answer, cost);
+                costs.push(cost);
             }
         }
+        (answer, costs)
     }
 }
 

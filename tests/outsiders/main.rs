@@ -7,6 +7,7 @@
 #![allow(clippy::indexing_slicing, reason = "what isn't there fails the test, which is what it is for")]
 
 mod addresses;
+mod at_once;
 #[allow(dead_code, reason = "the suite uses the rest of it")]
 #[path = "../suite/client.rs"]
 mod client;

@@ -9,6 +9,7 @@ mod event_bytes;
 mod event_columns;
 mod invariants;
 mod invitation_states;
+mod limits;
 mod old_entries;
 mod page;
 mod promises;

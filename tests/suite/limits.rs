@@ -5,11 +5,10 @@ mod mails;
 mod proxies;
 mod signing_in;
 mod signing_up;
+mod uids;
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use user_management::proto;
@@ -42,18 +41,6 @@ fn reached(status: &Status) -> Reached {
 }
 
 impl Site {
-    /// A connection from 127.0.0.`last`: another peer than those of other connections.
-    async fn channel_from(&self, last: u8) -> Channel {
-        let connector = tower::service_fn(move |uri: Uri| async move {
-            let server: SocketAddr = uri.authority().expect("an address").as_str().parse().expect("an address");
-            let socket = tokio::net::TcpSocket::new_v4()?;
-            socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
-            socket.connect(server).await.map(hyper_util::rt::TokioIo::new)
-        });
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.tcp())).expect("an address");
-        endpoint.connect_with_connector(connector).await.expect("a connection")
-    }
-
     /// Nobody who is known, from 127.0.0.`last`.
     async fn stranger(&self, last: u8) -> Client {
         Client::new(self.channel_from(last).await, Identified::default())

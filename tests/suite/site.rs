@@ -1,5 +1,6 @@
 //! A running service to test against: the real server on free ports, a real SQLite file, mail as files, a clock that is set.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -180,6 +181,18 @@ impl Site {
     /// A new connection over TCP.
     pub(crate) async fn tcp_channel(&self) -> Channel {
         Endpoint::from_shared(format!("http://{}", self.tcp())).expect("an address").connect().await.expect("a connection")
+    }
+
+    /// A connection from 127.0.0.`last`: another peer than those of other connections.
+    pub(crate) async fn channel_from(&self, last: u8) -> Channel {
+        let connector = tower::service_fn(move |uri: Uri| async move {
+            let server: SocketAddr = uri.authority().expect("an address").as_str().parse().expect("an address");
+            let socket = tokio::net::TcpSocket::new_v4()?;
+            socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into())?;
+            socket.connect(server).await.map(hyper_util::rt::TokioIo::new)
+        });
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.tcp())).expect("an address");
+        endpoint.connect_with_connector(connector).await.expect("a connection")
     }
 
     /// A new connection over the operators' socket.

@@ -25,7 +25,7 @@ pub(in crate::app) enum Place {
 
 impl App {
     /// Refuses what a caller asks for by signing up, before it costs a hash; the write judges it again.
-    pub(in crate::app) async fn check_sign_up(&self, caller: &Caller) -> Result<(), Error> {
+    pub(super) async fn check_sign_up(&self, caller: &Caller) -> Result<(), Error> {
         let Some(requests) = self.requests_of(caller) else { return Ok(()) };
         let mut connection = self.store.read().await?;
         let now = self.now();

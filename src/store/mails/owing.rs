@@ -59,7 +59,8 @@ pub async fn owe_paced(tx: &mut Tx, id: MailId, mail: Owed<'_>, pace: Option<Pac
 }
 
 /// Puts mails to different recipients into the outbox. With a pace, each goes when enough of those that went to its recipient by a pace are
-/// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same.
+/// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same. A reset (kind 4) goes when
+/// the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
 pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pace>) -> Result<(), Error> {
     if mails.is_empty() {
         return Ok(());
@@ -80,11 +81,15 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
            from (select unhex(value ->> 0) as id, value ->> 1 as kind, unhex(value ->> 2) as invitation, unhex(value ->> 3) as sign_up,
                         unhex(value ->> 4) as link, unhex(value ->> 5) as user, unhex(value ->> 6) as address, value ->> 7 as recipient,
                         unhex(value ->> 8) as api_token,
-                        max(?1,
+                        min(max(?1,
                             coalesce((select m.planned + ?3 from mails m where m.address = unhex(value ->> 6) and m.planned is not null
                                        order by m.planned desc limit ?4 offset ?5), ?1),
                             coalesce((select m.planned + ?6 from mails m where m.address = unhex(value ->> 6) and m.planned is not null
-                                       order by m.planned desc limit ?7 offset ?8), ?1)) as slot
+                                       order by m.planned desc limit ?7 offset ?8), ?1)),
+                            iif(value ->> 1 = 4,
+                                coalesce((select max(m.planned) + ?3 from mails m
+                                           where m.address = unhex(value ->> 6) and m.planned > ?1 - ?3 and m.kind = 4), ?1),
+                                9223372036854775807)) as slot
                    from json_each(?9))",
         now,
         paced,

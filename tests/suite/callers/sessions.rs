@@ -52,6 +52,30 @@ async fn signing_out_ends_the_session_at_once_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_person_has_a_hundred_sessions_and_the_one_that_was_idle_for_longest_makes_way() {
+    let site = Site::start().await;
+    let first = site.person("ann@acme.test").await;
+    site.clock.advance(MOMENT);
+    let idle = site.sign_in("ann@acme.test").await;
+    for _ in 2..100 {
+        site.clock.advance(MOMENT);
+        site.sign_in("ann@acme.test").await;
+    }
+    site.clock.advance(MOMENT);
+    assert_eq!(whose(&mut site.bearer(&first.token).await).await, first.id);
+    let ended = proto::ListEventsRequest { kinds: vec![proto::EventKind::SessionEnded.into()], ..Default::default() };
+    let mut operator = site.operator().await;
+    assert!(operator.operations.list_events(ended.clone()).await.expect("listed").into_inner().events.is_empty());
+    site.sign_in("ann@acme.test").await;
+    assert_eq!(whose(&mut site.bearer(&idle.token).await).await, "CREDENTIALS_INVALID");
+    assert_eq!(whose(&mut site.bearer(&first.token).await).await, first.id);
+    let request = proto::ListSessionsRequest { page_size: 1000, ..Default::default() };
+    let sessions = site.bearer(&first.token).await.identity.list_sessions(request).await.expect("listed").into_inner().sessions;
+    assert_eq!(sessions.len(), 100);
+    assert_eq!(operator.operations.list_events(ended).await.expect("listed").into_inner().events.len(), 1);
+}
+
+#[tokio::test]
 async fn a_restart_forgets_neither_sessions_nor_when_they_were_used() {
     let mut site = Site::start().await;
     let ann = site.person("ann@acme.test").await;

@@ -99,10 +99,10 @@ async fn the_pace_is_the_same_for_an_address_without_a_login_and_outlives_a_rest
     let mut site = site("limits.mails_per_recipient_hour = 0\nlimits.mails_per_recipient_day = 3").await;
     site.confirmed(BOB).await;
     let mut nobody = site.nobody().await;
-    ask_for_reset(&mut nobody, "none@acme.test").await;
+    ask_for_confirmation(&mut nobody, "none@acme.test").await;
     for email in [BOB, "none@acme.test"] {
-        ask_for_reset(&mut nobody, email).await;
-        ask_for_reset(&mut nobody, email).await;
+        ask_for_confirmation(&mut nobody, email).await;
+        ask_for_confirmation(&mut nobody, email).await;
     }
     for email in [BOB, "none@acme.test"] {
         assert!(outbox(&site, email).await.iter().all(|(state, ..)| *state != DeliveryState::Queued));
@@ -111,9 +111,33 @@ async fn the_pace_is_the_same_for_an_address_without_a_login_and_outlives_a_rest
     site.restart(None).await;
     let mut nobody = site.nobody().await;
     for email in [BOB, "none@acme.test"] {
-        ask_for_reset(&mut nobody, email).await;
+        ask_for_confirmation(&mut nobody, email).await;
         assert_eq!(outbox(&site, email).await[0], waiting(23 * 60), "{email}");
     }
+}
+
+#[tokio::test]
+async fn however_many_strangers_ask_for_a_reset_goes_within_the_hour() {
+    let site = site("limits.mails_per_recipient_day = 3").await;
+    site.confirmed(BOB).await;
+    let mut nobody = site.nobody().await;
+    for email in [BOB, "none@acme.test"] {
+        for _ in 0..6 {
+            ask_for_reset(&mut nobody, email).await;
+            ask_for_confirmation(&mut nobody, email).await;
+        }
+        let all = outbox(&site, email).await;
+        assert_eq!(all[..2], [waiting(60), waiting(24 * 60)], "{email}: a reset, and a confirmation as the pace lets it");
+    }
+    let before = site.mails_to(BOB).len();
+    site.clock.advance(HOUR);
+    site.operator().await.resume_mail().await;
+    let token = site.mailed_token(BOB).await;
+    assert_eq!(site.mails_to(BOB).len(), before + 1);
+    ask_for_reset(&mut nobody, BOB).await;
+    assert_eq!(outbox(&site, BOB).await[0], waiting(60), "the next goes an hour later");
+    let request = proto::ResetPasswordRequest { token, password: "hammer and tongs".to_owned() };
+    nobody.identity.reset_password(request).await.expect("it is good");
 }
 
 #[tokio::test]

@@ -72,7 +72,10 @@ async fn a_person_gets_in_where_they_are_known_however_much_strangers_guess() {
     by_session.try_password(ANN, PASSWORD).await.expect("a session of theirs says who it is");
     // their own wrong passwords count for themselves, where they made them
     let mut at_home = site.nobody().await;
-    at_home.guess(ANN, 20).await;
+    for _ in 0..20 {
+        let refused = at_home.try_password(ANN, "not the password").await.expect_err("refused");
+        assert_eq!(reached(&refused), tries("sign_in_failures_per_address", "address", 20), "what strangers hear");
+    }
     assert_eq!(reason(&at_home.try_password(ANN, PASSWORD).await.expect_err("refused")), "TRIES_EXHAUSTED");
     by_session.try_password(ANN, PASSWORD).await.expect("and nowhere else");
     site.clock.advance(Duration::from_hours(10 * 24));
@@ -116,6 +119,35 @@ async fn a_peer_pays_for_wrong_passwords_alone_and_people_who_are_known_there_ge
     site.operator().await.guess("bob@acme.test", 5).await;
     site.clock.advance(Duration::from_mins(20));
     office.try_password("bob@acme.test", PASSWORD).await.expect("signed in");
+}
+
+#[tokio::test]
+async fn whoever_shares_a_peer_can_not_tell_who_is_known_there_and_tries_at_those_count_too() {
+    let site = site("limits.sign_in_failures_per_peer = 3").await;
+    let known = [ANN, "bob@acme.test", "cy@acme.test", "di@acme.test"];
+    for email in known {
+        site.confirmed(email).await;
+    }
+    let mut office = site.nobody().await;
+    for email in &known[1..] {
+        office.guess(email, 1).await;
+    }
+    let sharing = office.clone();
+    let refusal =
+        async |email: &str, password: &str| reached(&sharing.clone().try_password(email, password).await.expect_err("refused"));
+    let used_up = tries("sign_in_failures_per_peer", "peer", 20);
+    for email in [ANN, "none@acme.test", "no address"] {
+        assert_eq!(refusal(email, "not the password").await, used_up, "{email}");
+    }
+    office.try_password(ANN, PASSWORD).await.expect("the right password of who is known there");
+    // whoever shares the peer can use up what is kept for those: three times as much again
+    for email in ["1@acme.test", "2@acme.test", "3@acme.test", "4@acme.test", "5@acme.test", "6@acme.test"] {
+        assert_eq!(refusal(email, "not the password").await, used_up);
+    }
+    assert_eq!(refusal(ANN, PASSWORD).await, used_up, "attempts are capped in total");
+    site.stranger(2).await.try_password(ANN, PASSWORD).await.expect("elsewhere she gets in");
+    site.clock.advance(Duration::from_mins(7));
+    office.try_password(ANN, PASSWORD).await.expect("and here when one has come back");
 }
 
 #[tokio::test]
