@@ -39,7 +39,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 use tracing::warn;
 
-use crate::config::mail::{MailConfig, MailTransport};
+use crate::config::mail::MailConfig;
 use crate::config::{Config, LinkConfig, SessionConfig, Signup};
 use crate::directory::{Directory, View};
 use crate::domain::clock::{Clock, Timestamp};
@@ -51,6 +51,7 @@ use crate::domain::id::{Epoch, TraceId, UserId};
 use crate::domain::peer::Proxies;
 use crate::domain::token::{LinkKeys, LinkKind};
 use crate::mail::{Renderer, Transport, Wording};
+use crate::ownership;
 use crate::store::server::{self, Recorded};
 use crate::store::{self, DataDir, Opened, Store, Tuning};
 use delivery::InFlight;
@@ -256,14 +257,12 @@ impl App {
     }
 }
 
-/// Says whether mail can be rendered and sent as configured. Makes nothing and talks to nobody.
-pub fn check_mail(config: &Config) -> Result<(), StartError> {
+/// Says whether the data that is there is safe, and whether mail can be rendered and sent as configured. Makes nothing and talks to nobody.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    DataDir::check(&config.data_dir)?;
     renderer(config)?;
-    match config.mail.transport {
-        // opening it would make it
-        MailTransport::Directory { .. } => Ok(()),
-        MailTransport::Smtp(_) | MailTransport::Sendmail(_) => transport(config).map(drop),
-    }
+    Transport::check(&config.mail.transport, ownership::of_site(&config.data_dir))
+        .map_err(|error| StartError::Mail(chain(&error)))
 }
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {

@@ -268,8 +268,8 @@ impl Operation {
 /// Reads the configuration and the files that it names, and tells what counts.
 fn check_config(flags: &Flags) -> Result<String, Failure> {
     let (config, explanation) = Config::explain(flags, std::env::vars_os())?;
+    app::check(&config).map_err(ServeError::from)?;
     server::check(&config)?;
-    app::check_mail(&config).map_err(ServeError::from)?;
     Ok(explanation)
 }
 

@@ -19,6 +19,7 @@
 //! | [`directory`] | the answers to "may X do Y in Z?" in memory, always as new as the last commit |
 //! | [`store`] | the one SQLite file: the writer, `record`, the last-admin rule, a file per table family |
 //! | [`mail`] | letters, templates, the ways they leave |
+//! | [`ownership`] | whose files and directories have to be, and who may do what with them |
 //! | [`domain`] | the rules, without I/O: addresses, the policy, invitation states, the event layout, tokens, time |
 //!
 //! Who attacks it, what stops them and what isn't defended stands in [`threats`].
@@ -107,6 +108,7 @@ pub mod domain;
 pub mod logging;
 pub mod mail;
 pub mod metrics;
+pub mod ownership;
 pub mod serve;
 pub mod server;
 pub mod store;

@@ -30,6 +30,7 @@ use crate::api::peer::Listener;
 use crate::config::{Config, Limits};
 use crate::domain::clock::Clock;
 use crate::metrics::Metrics;
+use crate::ownership;
 use crate::tls::{self, Certificates, TlsError};
 
 mod acceptor;
@@ -178,6 +179,7 @@ pub(crate) fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, Sock
 
 /// Says whether the files that a server would need are usable, without listening.
 pub fn check(config: &Config) -> Result<(), ServerError> {
+    listener::check_operators(&config.grpc.socket, ownership::of_site(&config.data_dir))?;
     Ok(config.grpc.tls.as_ref().map_or(Ok(()), tls::check)?)
 }
 

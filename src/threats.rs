@@ -75,10 +75,10 @@
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
 //! | using what is in a copy | no token and no link is in it, and the link key lies elsewhere; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
-//! | reading or bending the data as another user of the host | 0600 and 0700 whatever the umask; a directory that others could bend is refused | `suite starts` |
+//! | reading or bending the data, its mails, a key or a password as another user of the host | 0600 and 0700 whatever the umask; what others could read or bend is refused at the start, and so is a place below a directory that everybody may write ([`crate::ownership`]) | `suite starts`, `server what_others_could_read`, `server a_key_that_everybody`, `lib a_file_for_a_password` |
 //! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
 //! | having tracks go with old events: by the configuration, by the clock, by a break that goes with them | events are kept for 30 days at least; time counts as far as history had come a day ago, and no further than the clock said in any minute of the day (after a start, of twelve hours); nothing goes unless all is whole, and what was kept is compared with a digest in the chain | `suite history::trimming`, `suite history::kept` |
-//! | the operators' socket | its directory is 0700, and the kernel says whose uid it is | `lib listener`, `suite callers` |
+//! | the operators' socket | others can't write its directory, and the kernel says whose uid it is | `lib listener`, `suite callers` |
 //!
 //! **Operators in a hurry, and the host itself.**
 //!

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::settings::Settings;
 use crate::domain::language::Language;
+use crate::ownership;
 
 /// How mail leaves.
 #[derive(Clone)]
@@ -217,9 +218,14 @@ const LONGEST_PASSWORD: u64 = 4096;
 /// Reads the file without the line's end that editors leave.
 fn read_password(settings: &mut Settings, file: &Path) -> Option<SecretString> {
     let mut text = String::new();
-    let read = File::open(file).and_then(|file| file.take(LONGEST_PASSWORD + 1).read_to_string(&mut text));
+    let mut flaw = None;
+    let read = File::open(file).and_then(|file| {
+        flaw = ownership::check_secret(&file).err();
+        file.take(LONGEST_PASSWORD + 1).read_to_string(&mut text)
+    });
     let text = SecretString::from(text);
     let what = match read {
+        Ok(_) if let Some(flaw) = &flaw => format!("{} {flaw}", file.display()),
         Ok(length) if length as u64 > LONGEST_PASSWORD => format!("must be a file of at most {LONGEST_PASSWORD} bytes"),
         Ok(_) => match text.expose_secret().trim_end_matches(['\r', '\n']) {
             "" => "is an empty file".to_owned(),

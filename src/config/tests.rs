@@ -1,5 +1,7 @@
 //! What counts, in which order, and what is refused.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::mail::SmtpSecurity;
 use super::*;
 
@@ -250,6 +252,7 @@ fn a_file_for_a_password_is_one_short_line() {
     let file = directory.path().join("password");
     let with = |text: &str| {
         std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         with_relay(&format!("smtp.username = 'u', smtp.password_file = '{}'", file.display()))
     };
     for good in ["hunter2", "hunter2\n", "hunter2\r\n", "two words"] {
@@ -260,4 +263,22 @@ fn a_file_for_a_password_is_one_short_line() {
         assert!(violations.len() == 1 && !violations[0].contains("hunter2"), "{violations:?}");
     }
     assert!(with_relay("smtp.username = 'u', smtp.password_file = '/dev/zero'").is_err(), "which has no end");
+}
+
+#[test]
+fn a_file_for_a_password_is_for_its_owner_and_perhaps_a_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, "hunter2").unwrap();
+    for (mode, is_taken) in [(0o600, true), (0o640, true), (0o440, true), (0o644, false), (0o602, false), (0o660, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let taken = with_relay(&format!("smtp.username = 'u', smtp.password_file = '{}'", file.display()));
+        let violations = taken.err().map_or(Vec::new(), |error| error.0);
+        let said = format!(
+            "mail.smtp.password_file (the text): {} can be read by everybody or written by its group; \
+             make it 0600, or 0640 for a group that may read it",
+            file.display()
+        );
+        assert_eq!(violations, if is_taken { Vec::new() } else { vec![said] }, "{mode:o}");
+    }
 }

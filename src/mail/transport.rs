@@ -13,6 +13,7 @@ use self::sendmail::Sendmail;
 use self::smtp::Relay;
 use super::renderer::Rendered;
 use crate::config::mail::MailTransport;
+use crate::ownership::{self, Flaw};
 
 /// The configured way out.
 pub struct Transport {
@@ -35,6 +36,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The directory isn't safe to keep links in.
+    #[error("the mail directory {} {flaw}", path.display())]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
     },
     /// The program that mail is handed to isn't one.
     #[error("the program {} can't be run", path.display())]
@@ -87,6 +96,19 @@ impl Transport {
             MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings)?),
         };
         Ok(Self { way })
+    }
+
+    /// Says whether the way can be opened, without making a directory; one that is there has to belong to its owner.
+    pub fn check(config: &MailTransport, owner: u32) -> Result<(), OpenError> {
+        match config {
+            MailTransport::Directory { path } if std::fs::symlink_metadata(path).is_ok() => {
+                ownership::check_directory(path, &[owner])
+                    .map(drop)
+                    .map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw })
+            }
+            MailTransport::Directory { .. } => Ok(()),
+            MailTransport::Smtp(_) | MailTransport::Sendmail(_) => Self::open(config).map(drop),
+        }
     }
 
     /// The longest that handing one mail over can take.

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::ServerError;
+use crate::ownership::{self, Flaw};
 
 /// How many connections wait in the kernel while the acceptor is busy or the limit is met.
 const BACKLOG: i32 = 1024;
@@ -38,17 +39,26 @@ pub(super) fn tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Serv
 /// Makes the operators' socket, for the service's own uid and root alone; others come by `grpc.operator_uids` with an ACL on the file.
 pub(super) fn operators(path: &Path) -> Result<Socket, ServerError> {
     let refused = |what| ServerError::Socket { path: path.to_owned(), what };
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(directory)
+        .create(directory_of(path))
         .map_err(|error| refused(format!("its directory can't be made: {error}")))?;
-    let metadata = fs::metadata(directory).map_err(|error| refused(format!("its directory can't be read: {error}")))?;
-    if metadata.mode() & 0o022 != 0 {
-        return Err(refused("its directory can be written by others, who could put theirs in its place".to_owned()));
-    }
+    check_operators(path, ownership::own())?;
     socket(path, 0o600).map_err(refused)
+}
+
+/// Judges whether others could put theirs in the operators' socket's place, once its directory is there.
+pub(super) fn check_operators(path: &Path, owner: u32) -> Result<(), ServerError> {
+    let judged = match fs::canonicalize(directory_of(path)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        real => real.map_err(Flaw::Unusable).and_then(|real| ownership::check_directory(&real, &[owner, 0])),
+    };
+    judged.map(drop).map_err(|flaw| ServerError::Socket { path: path.to_owned(), what: format!("its directory {flaw}") })
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the tools' socket, which anyone on the host may connect to.
@@ -157,7 +167,7 @@ mod tests {
     fn the_operators_door_is_in_no_directory_that_others_write() {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(refusal(operators(&directory.path().join("grpc.sock"))).contains("can be written by others"));
+        assert!(refusal(operators(&directory.path().join("grpc.sock"))).contains("its directory can be written by other users"));
         let made = operators(&directory.path().join("data/grpc.sock")).expect("in a directory of its own");
         assert_eq!(fs::metadata(directory.path().join("data")).unwrap().mode() & 0o777, 0o700);
         drop(made);

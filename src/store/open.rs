@@ -1,7 +1,7 @@
 //! Opening the data: the directory, its lock, the file, its schema.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use rustix::fs::{FlockOperation, flock, statfs};
 use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+
+use crate::ownership::{self, Flaw};
 
 /// The steps from an empty file to the present schema.
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations");
@@ -24,7 +26,13 @@ pub enum OpenError {
     Directory(PathBuf, #[source] std::io::Error),
     /// The directory isn't safe to keep secrets in.
     #[error("the data directory {0} {1}")]
-    Unsafe(PathBuf, &'static str),
+    Unsafe(PathBuf, Flaw),
+    /// SQLite loses data there.
+    #[error("the data directory {0} is on a network file system, where SQLite loses data; use a local disk")]
+    Remote(PathBuf),
+    /// The database could be read or bent by others.
+    #[error("the database {0} {1}")]
+    UnsafeDatabase(PathBuf, Flaw),
     /// Another server, or a command, works on it.
     #[error("the data directory {0} is in use by another server or command")]
     InUse(PathBuf),
@@ -58,27 +66,11 @@ impl DataDir {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
-        let found = fs::symlink_metadata(path).map_err(failed)?;
-        let refused = |reason| Err(OpenError::Unsafe(path.to_owned(), reason));
-        if found.is_symlink() {
-            return refused("is a link; name the directory itself");
-        }
-        if !found.is_dir() {
-            return refused("is not a directory");
-        }
-        if found.uid() != rustix::process::geteuid().as_raw() {
-            return refused("belongs to another user than the one running the program");
-        }
-        if found.mode() & 0o022 != 0 {
-            return refused("can be written by other users; make it 0700");
-        }
-        if found.mode() & 0o077 != 0 {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
+        ownership::take_directory(path).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;
         let kind = statfs(path).map_err(|error| failed(error.into()))?.f_type;
         #[allow(clippy::useless_conversion, reason = "the type differs between platforms")]
         if NETWORK_FILE_SYSTEMS.contains(&i64::from(kind)) {
-            return refused("is on a network file system, where SQLite loses data; use a local disk");
+            return Err(OpenError::Remote(path.to_owned()));
         }
         let lock = open_private(&path.join("lock")).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -86,6 +78,16 @@ impl DataDir {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(path.to_owned())),
             Err(error) => Err(failed(error.into())),
         }
+    }
+
+    /// Judges what is there already, without making or changing anything.
+    pub fn check(path: &Path) -> Result<(), OpenError> {
+        if fs::symlink_metadata(path).is_err() {
+            return Ok(());
+        }
+        let owner = ownership::of_site(path);
+        ownership::check_directory(path, &[owner]).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;
+        check_database(&path.join(DATABASE), owner)
     }
 
     /// Whether a server ever kept data there, without making anything. Where that can't be found out, taking the lock says why.
@@ -105,6 +107,16 @@ impl DataDir {
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
     }
+}
+
+/// Judges the file, its log and the log's index: they may have come from elsewhere.
+fn check_database(file: &Path, owner: u32) -> Result<(), OpenError> {
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        ownership::check_data(Path::new(&name), owner).map_err(|flaw| OpenError::UnsafeDatabase(name.into(), flaw))?;
+    }
+    Ok(())
 }
 
 /// Opens a file that nobody else may read, making it if needed.
@@ -128,6 +140,7 @@ pub(super) fn options(file: &Path) -> SqliteConnectOptions {
 pub(super) async fn prepare(directory: &DataDir) -> Result<bool, OpenError> {
     let file = directory.database();
     let fresh = !file.exists();
+    check_database(&file, ownership::own())?;
     // SQLite gives the log and its index the mode of the database file
     open_private(&file).map_err(|error| OpenError::Directory(directory.path.clone(), error))?;
     let database = |error| OpenError::Database(file.clone(), error);

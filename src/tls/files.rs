@@ -1,5 +1,7 @@
 //! The files of `grpc.tls`, read into what handshakes go by.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use super::TlsError;
 use super::client::{begins, expires};
 use crate::config::TlsFiles;
 use crate::domain::clock::Timestamp;
+use crate::ownership;
 
 /// Until when certificates are good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,9 @@ pub fn check(files: &TlsFiles) -> Result<(), TlsError> {
 /// Reads the files. With `client_ca`, clients may show a certificate and needn't; one that isn't from there fails the handshake.
 pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|error| refused(&files.key, &error))?;
+    let key = open(&files.key)?;
+    ownership::check_secret(&key).map_err(|flaw| refused(&files.key, &format!("it {flaw}")))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key, key)?).map_err(|error| refused(&files.key, &error))?;
     let soonest = |path: &Path, chain: &[CertificateDer<'_>]| {
         let times = chain.iter().map(|certificate| expires(certificate)).collect::<Option<Vec<_>>>();
         times.and_then(|times| times.into_iter().min()).ok_or_else(|| refused(path, &"a certificate in it can't be read"))
@@ -85,7 +90,7 @@ fn client_verifier(path: &Path, authorities: Vec<CertificateDer<'static>>) -> Re
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path, open(path)?)?).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(refused(path, &"there is no certificate in it")),
         Ok(certificates) => Ok(certificates),
@@ -96,15 +101,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 /// Certificates and keys are some KiB; what is larger is another file.
 const LARGEST: u64 = 1024 * 1024;
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    use std::io::Read as _;
-    let read = || {
-        let file = std::fs::File::open(path)?;
-        let mut bytes = Vec::new();
-        file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error: std::io::Error| refused(path, &error))?;
+fn open(path: &Path) -> Result<File, TlsError> {
+    File::open(path).map_err(|error| refused(path, &error))
+}
+
+fn read(path: &Path, file: File) -> Result<Vec<u8>, TlsError> {
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| refused(path, &error))?;
     if bytes.len() as u64 > LARGEST { Err(refused(path, &"it is larger than 1 MiB")) } else { Ok(bytes) }
 }
 

@@ -44,6 +44,7 @@ def uncommented(directory, transport):
          "-keyout", directory / "tls.key", "-out", directory / "tls.crt"],
         check=True, capture_output=True,
     )  # fmt: skip
+    (directory / "smtp-password").touch(0o600)
     (directory / "smtp-password").write_text("secret\n")
     for copy in ("clients.crt", "relay-ca.crt"):
         (directory / copy).write_bytes((directory / "tls.crt").read_bytes())
@@ -176,7 +177,7 @@ def mistakes(steps, directory):
         refused = run(directory, USER_MANAGEMENT_GRPC_LISTEN="127.0.0.1:0")
         expect_refused(refused, 2, "grpc_listen (environment variable USER_MANAGEMENT_GRPC_LISTEN): unknown key")
     with steps("files that TLS and mail need are looked at by check-config too"):
-        (directory / "empty.pem").write_text("")
+        (directory / "empty.pem").touch(0o600)
         refused = run(
             directory, "check-config", USER_MANAGEMENT_GRPC__TLS__CERTIFICATE="empty.pem", USER_MANAGEMENT_GRPC__TLS__KEY="empty.pem"
         )

@@ -446,6 +446,7 @@ def main():
         certificate, key = authority.issue("server", "DNS:localhost,IP:127.0.0.1")
         relay = stack.enter_context(Relay(certificate, key))
         password = directory / "smtp-password"
+        password.touch(0o600)
         password.write_text(f"{LOGIN_PASSWORD}\n")
         (directory / "site.toml").write_text(settings(authority.certificate, certificate, key, relay, password))
         server = stack.enter_context(Server(directory, "--config", "site.toml", socket_path="data/grpc.sock"))

@@ -1,6 +1,7 @@
 //! The program as it is started: exit codes, what standard error says, signals.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
@@ -91,6 +92,47 @@ fn check_config_prints_what_counts_and_serves_nothing() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("edition = \"saas\"  # flag --edition\n"), "{text}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[test]
+fn what_others_could_read_or_bend_is_told_by_check_config_as_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Started::new(program(directory.path()));
+    server.read_until("serving");
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+    let set = |path: &str, mode: u32| {
+        std::fs::set_permissions(directory.path().join(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let refused = |path: &str, mode: u32, what: &str| {
+        let right = std::fs::metadata(directory.path().join(path)).unwrap().permissions().mode();
+        set(path, mode);
+        for argument in ["check-config", "serve"] {
+            let output = program(directory.path()).arg(argument).output().unwrap();
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{argument} {path}");
+            let line = said(&output);
+            assert!(line.contains(path) && line.contains(what) && line.lines().count() == 1, "{argument}: {line}");
+        }
+        set(path, right);
+    };
+    refused("user-management-data/user-management.db", 0o666, "can be read or written by other users; make it 0600");
+    refused("user-management-data/mail", 0o777, "can be written by other users; make it 0700");
+    refused("user-management-data", 0o770, "can be written by other users; make it 0700");
+    let place = directory.path().canonicalize().unwrap();
+    refused("", 0o777, &format!("lies below {}, which everybody may write", place.display()));
+    set("", 0o1777);
+    let output = program(directory.path()).arg("check-config").output().unwrap();
+    assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""), "nobody deletes what isn't theirs in a sticky one");
+    // root may look on behalf of whom the directory belongs to
+    if rustix::process::geteuid().is_root() {
+        let data = directory.path().join("user-management-data");
+        let within = std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path());
+        for path in within.chain([data.clone()]) {
+            std::os::unix::fs::chown(path, Some(65_534), None).unwrap();
+        }
+        let output = program(directory.path()).arg("check-config").output().unwrap();
+        assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+    }
 }
 
 #[test]

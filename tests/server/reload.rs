@@ -1,5 +1,6 @@
 //! Certificates that are loaded anew while the server runs.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -107,6 +108,12 @@ async fn what_cannot_be_used_keeps_the_old_and_says_so_until_it_is_mended() {
             std::fs::write(file(name), bytes).unwrap();
         }
     }
+    let set = |mode| std::fs::set_permissions(file("key.pem"), std::fs::Permissions::from_mode(mode)).unwrap();
+    set(0o644);
+    let error = certificates.reload().expect_err("refused").to_string();
+    assert!(error.contains("key.pem") && error.contains("it can be read by everybody"), "{error}");
+    assert_eq!(shown(&server, &authority).await, before);
+    set(0o440);
     certificates.reload().expect("mended");
     assert_eq!(certificates.state().fault, None);
 }

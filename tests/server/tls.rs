@@ -1,5 +1,8 @@
 //! TLS, with and without a client's certificate.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,10 +45,15 @@ pub(crate) fn issue(authority: &Authority, uri: Option<&str>) -> (String, String
     (parameters.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
 
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.unwrap().write_all(bytes).unwrap();
+}
+
 pub(crate) fn settings(directory: &Path, authority: &Authority) -> String {
     let (certificate, key) = issue(authority, None);
     for (name, text) in [("cert.pem", certificate), ("key.pem", key), ("ca.pem", authority.pem())] {
-        std::fs::write(directory.join(name), text).unwrap();
+        write_private(&directory.join(name), text.as_bytes());
     }
     let place = directory.display();
     format!("grpc.tls = {{ certificate = '{place}/cert.pem', key = '{place}/key.pem', client_ca = '{place}/ca.pem' }}")
@@ -142,6 +150,26 @@ fn a_file_that_is_of_no_use_is_named() {
         let error =
             Server::bind(&config, Routes::default(), Health::new(), Metrics::default()).err().expect("refused").to_string();
         assert!(error.starts_with(&format!("can't use {place}/{name} for TLS: ")) && error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn a_key_that_everybody_reads_or_a_group_writes_is_refused_and_a_credential_of_systemd_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), &authority());
+    let place = directory.path().display();
+    let config = Config::from_toml(&format!("data_dir = '{place}/data'\ngrpc.listen = []\n{settings}")).expect("valid");
+    let key = directory.path().join("key.pem");
+    // systemd's are of root's group; as root, whose files the others are too, ours are
+    for (mode, is_taken) in [(0o440, true), (0o640, true), (0o400, true), (0o604, false), (0o644, false), (0o620, false)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let bound = Server::bind(&config, Routes::default(), Health::new(), Metrics::default());
+        let said = bound.err().map(|error| error.to_string());
+        let refusal = format!(
+            "can't use {place}/key.pem for TLS: it can be read by everybody or written by its group; \
+             make it 0600, or 0640 for a group that may read it"
+        );
+        assert_eq!(said, (!is_taken).then_some(refusal), "{mode:o}");
     }
 }
 

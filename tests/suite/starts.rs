@@ -13,11 +13,13 @@ use user_management::store::Tuning;
 
 use crate::site::{BEGINNING, Site};
 
+fn config(data: &Path) -> Config {
+    Config::from_toml(&format!("data_dir = '{}'", data.display())).unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// What is said instead of starting on a directory.
 async fn refusal(data: &Path) -> String {
-    let text = format!("data_dir = '{}'", data.display());
-    let config = Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"));
-    let refused = App::open(&config, Clock::set_to(BEGINNING), Tuning::default()).await;
+    let refused = App::open(&config(data), Clock::set_to(BEGINNING), Tuning::default()).await;
     let line = chain(&refused.map(|_| ()).expect_err("refused"));
     assert!(!line.contains('\n'), "{line}");
     line.replace(&data.display().to_string(), "DATA")
@@ -44,8 +46,90 @@ async fn a_directory_that_others_could_bend_is_refused() {
         assert_eq!(refusal(&real).await, "the data directory DATA can be written by other users; make it 0700");
     }
     assert_eq!(std::fs::read_dir(&real).expect("readable").count(), 0, "nothing was put there");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o700)).expect("set");
+    for (mode, sticky) in [(0o777, false), (0o703, false), (0o1777, true)] {
+        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(mode)).expect("set");
+        if sticky {
+            App::open(&config(&real), Clock::set_to(BEGINNING), Tuning::default()).await.map(drop).expect("as /tmp is");
+            continue;
+        }
+        let above = root.path().canonicalize().expect("a path");
+        let said = format!(
+            "the data directory DATA lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777",
+            above.display()
+        );
+        assert_eq!(refusal(&real).await, said);
+    }
     let parent = root.path().join("none/data");
     assert_eq!(refusal(&parent).await, "the data directory DATA can't be used: No such file or directory (os error 2)");
+}
+
+#[tokio::test]
+async fn a_directory_of_another_user_is_refused_and_one_that_others_could_look_into_is_closed() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let data = root.path().join("data");
+    std::fs::create_dir(&data).expect("made");
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).expect("set");
+    // who isn't root can't give a directory away
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&data, Some(65_534), None).expect("given away");
+        let said = "the data directory DATA belongs to uid 65534 instead of uid 0; run the program as that user, or chown it";
+        assert_eq!(refusal(&data).await, said);
+        assert_eq!(std::fs::read_dir(&data).expect("readable").count(), 0, "nothing was put there");
+        std::os::unix::fs::chown(&data, Some(0), None).expect("taken back");
+    } else {
+        eprintln!("skipped for want of root: a directory of another user");
+    }
+    let app = App::open(&config(&data), Clock::set_to(BEGINNING), Tuning::default()).await;
+    app.unwrap_or_else(|error| panic!("{error}")).close().await;
+    assert_eq!(data.metadata().expect("there").permissions().mode() & 0o7777, 0o700);
+}
+
+#[tokio::test]
+async fn a_database_or_mail_that_others_could_read_or_bend_is_refused_untouched() {
+    let mut site = Site::start().await;
+    site.stop().await;
+    let data = site.data_dir();
+    let database = data.join("user-management.db");
+    let whole = std::fs::read(&database).expect("readable");
+    let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    let open = "can be read or written by other users; make it 0600, once it is sure that none of them changed it";
+    for mode in [0o666, 0o640, 0o602] {
+        set(&database, mode);
+        assert_eq!(refusal(&data).await, format!("the database DATA/user-management.db {open}"));
+    }
+    set(&database, 0o600);
+    for ending in ["-wal", "-shm"] {
+        let beside = data.join(format!("user-management.db{ending}"));
+        std::fs::write(&beside, "").expect("written");
+        set(&beside, 0o666);
+        assert_eq!(refusal(&data).await, format!("the database DATA/user-management.db{ending} {open}"));
+        std::fs::remove_file(&beside).expect("removed");
+    }
+    std::fs::rename(&database, data.join("elsewhere.db")).expect("moved");
+    std::os::unix::fs::symlink("elsewhere.db", &database).expect("linked");
+    let said = "the database DATA/user-management.db is not a plain file; put the file itself there";
+    assert_eq!(refusal(&data).await, said);
+    std::fs::rename(data.join("elsewhere.db"), &database).expect("moved back");
+    let mail = data.join("mail");
+    set(&mail, 0o777);
+    let said = "mail: the mail directory DATA/mail can be written by other users; make it 0700";
+    assert_eq!(refusal(&data).await, said);
+    set(&mail, 0o755);
+    if rustix::process::geteuid().is_root() {
+        for (path, name) in [(&database, "database DATA/user-management.db"), (&mail, "mail directory DATA/mail")] {
+            std::os::unix::fs::chown(path, Some(65_534), None).expect("given away");
+            let foreign = refusal(&data).await;
+            let said = format!("the {name} belongs to uid 65534 instead of uid 0; run the program as that user, or chown it");
+            assert_eq!(foreign.trim_start_matches("mail: "), said);
+            std::os::unix::fs::chown(path, Some(0), None).expect("taken back");
+        }
+    } else {
+        eprintln!("skipped for want of root: files of another user");
+    }
+    assert!(whole == std::fs::read(&database).expect("readable"));
+    site.restart(None).await;
+    assert_eq!(mail.metadata().expect("there").permissions().mode() & 0o7777, 0o700, "others could only look into it");
 }
 
 #[tokio::test]

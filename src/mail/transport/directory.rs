@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{OpenError, SendFault, one_line};
 use crate::mail::renderer::Rendered;
+use crate::ownership;
 
 /// A directory that takes one `.eml` file per mail, named for its Message-ID.
 ///
@@ -16,13 +17,14 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Makes the directory, for this user alone, unless it is there.
+    /// Makes the directory, for this user alone, unless it is there: links in mails open logins.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        ownership::take_directory(path).map_err(|flaw| OpenError::Unsafe { path: path.to_owned(), flaw })?;
         Ok(Self { path: path.to_owned() })
     }
 

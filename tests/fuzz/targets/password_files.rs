@@ -1,5 +1,9 @@
 //! The file of the relay's password.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
 use secrecy::ExposeSecret as _;
 use user_management::config::Config;
 use user_management::config::mail::MailTransport;
@@ -7,7 +11,8 @@ use user_management::config::mail::MailTransport;
 pub(super) fn holds(bytes: &[u8]) -> bool {
     let directory = super::directory();
     let path = directory.join("password");
-    std::fs::write(&path, bytes).expect("written");
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(bytes)).expect("written");
     let relay = format!(
         "transport = 'smtp', from = 'a@b.example', smtp = {{ host = 'relay', username = 'u', password_file = '{}' }}",
         path.display()

@@ -1,5 +1,8 @@
 //! Client certificates: the names in one make a caller a service, if they are registered.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -93,7 +96,8 @@ fn issue(authority: &CertifiedIssuer<'static, KeyPair>, names: &Names<'_>) -> (S
 
 fn write(directory: &Path, files: &[(&str, String)]) {
     for (name, text) in files {
-        std::fs::write(directory.join(name), text).expect("written");
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(directory.join(name));
+        file.and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
     }
 }
 

@@ -1,0 +1,116 @@
+//! Whose files and directories are: what holds secrets or decisions must be nobody else's to read, to change, or to put another in the
+//! place of.
+//!
+//! Whoever owns a directory further up is trusted: all that they can put there is another directory of the same user.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a file or directory, and what to do: words that go behind its name.
+#[derive(Debug, thiserror::Error)]
+pub enum Flaw {
+    /// The system says no.
+    #[error("can't be used: {0}")]
+    Unusable(#[from] io::Error),
+    /// Who made the link says what counts.
+    #[error("is a link; name the directory itself")]
+    Link,
+    /// Something else.
+    #[error("is not a directory")]
+    NoDirectory,
+    /// A link, a device, a pipe: what is written there goes elsewhere.
+    #[error("is not a plain file; put the file itself there")]
+    NoPlainFile,
+    /// Somebody else put it there.
+    #[error("belongs to uid {found} instead of uid {owner}; run the program as that user, or chown it")]
+    Foreign {
+        /// Whose it is.
+        found: u32,
+        /// Whose it has to be.
+        owner: u32,
+    },
+    /// A directory in which others can make and delete.
+    #[error("can be written by other users; make it 0700")]
+    Writable,
+    /// A directory in which others can put another in its place.
+    #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]
+    Below(PathBuf),
+    /// A file of data.
+    #[error("can be read or written by other users; make it 0600, once it is sure that none of them changed it")]
+    Open,
+    /// A key or a password.
+    #[error("can be read by everybody or written by its group; make it 0600, or 0640 for a group that may read it")]
+    Exposed,
+}
+
+/// The user that runs the program.
+#[must_use]
+pub fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// The user that what is there of a site has to belong to, for whoever only looks at it: root looks on behalf of whom the data belongs to.
+#[must_use]
+pub fn of_site(data_dir: &Path) -> u32 {
+    let own = own();
+    fs::symlink_metadata(data_dir).ok().filter(|_| own == 0).map_or(own, |found| found.uid())
+}
+
+/// Takes a directory for the program's own: judges it, and closes it to others' eyes.
+pub fn take_directory(path: &Path) -> Result<(), Flaw> {
+    let found = check_directory(path, &[own()])?;
+    if found.mode() & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// Judges a directory, which has to belong to one of these users; told of is the first.
+pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
+    let found = fs::symlink_metadata(path)?;
+    if found.is_symlink() {
+        return Err(Flaw::Link);
+    }
+    if !found.is_dir() {
+        return Err(Flaw::NoDirectory);
+    }
+    check_owner(&found, owners)?;
+    if found.mode() & 0o022 != 0 {
+        return Err(Flaw::Writable);
+    }
+    // where links further up lead; a group that may write is often the user's own, as the umask of their home has it
+    for above in fs::canonicalize(path)?.ancestors().skip(1) {
+        if fs::metadata(above)?.mode() & 0o1002 == 0o002 {
+            return Err(Flaw::Below(above.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// Judges a file of data, if it is there.
+pub fn check_data(path: &Path, owner: u32) -> Result<(), Flaw> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if !found.is_file() {
+        return Err(Flaw::NoPlainFile);
+    }
+    check_owner(&found, &[owner])?;
+    if found.mode() & 0o077 != 0 { Err(Flaw::Open) } else { Ok(()) }
+}
+
+/// Judges an open file with a key or a password that a deployment brings. A group may read it: `ssl-cert`, or root's, as systemd shows
+/// a credential.
+pub fn check_secret(file: &File) -> Result<(), Flaw> {
+    if file.metadata()?.mode() & 0o026 != 0 { Err(Flaw::Exposed) } else { Ok(()) }
+}
+
+fn check_owner(found: &Metadata, owners: &[u32]) -> Result<(), Flaw> {
+    match owners {
+        [owner, ..] if !owners.contains(&found.uid()) => Err(Flaw::Foreign { found: found.uid(), owner: *owner }),
+        _ => Ok(()),
+    }
+}
