@@ -1,6 +1,7 @@
 //! Malformed requests: everything that is wrong is said at once, and before anything is looked up.
 
 use http::uri::PathAndQuery;
+use prost::Message as _;
 use tonic::{Code, Request};
 use tonic_types::StatusExt as _;
 use user_management::proto::{self, Privilege};
@@ -128,6 +129,24 @@ async fn a_request_that_cannot_be_read_is_its_callers_mistake_and_no_fault_of_th
     let codec = tonic_prost::ProstCodec::<_, proto::GetAccountResponse>::default();
     let refused = client.unary(request, path, codec).await.expect_err("refused");
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "PROTOCOL"));
+}
+
+#[tokio::test]
+async fn a_message_may_have_as_many_bytes_as_are_configured_and_not_one_more() {
+    const MOST: usize = 1024;
+    let site = Site::with(&format!("signup = \"open\"\nlimits.message_bytes = {MOST}")).await;
+    let of = |bytes: usize| {
+        // the field's number, and its length in two bytes
+        let request = proto::GetAccountRequest { account: "x".repeat(bytes - 3) };
+        assert_eq!(request.encoded_len(), bytes);
+        request
+    };
+    for mut client in [site.operator().await, site.nobody().await] {
+        let read = client.users.get_account(of(MOST)).await.expect_err("no account is called so");
+        assert_ne!(reason(&read), "PROTOCOL", "it is read");
+        let refused = client.users.get_account(of(MOST + 1)).await.expect_err("too long");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::OutOfRange, "PROTOCOL"));
+    }
 }
 
 #[tokio::test]
