@@ -1,8 +1,10 @@
 //! What a collector reads.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use user_management::proto;
@@ -98,6 +100,53 @@ async fn a_personal_token_is_counted_in_its_last_two_weeks() {
     assert_eq!(samples(&site).await[soon], 1);
     site.clock.advance(14 * DAY);
     assert_eq!(samples(&site).await[soon], 0, "it has expired");
+}
+
+#[tokio::test]
+async fn when_certificates_expire_and_how_loading_them_anew_went_is_told() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let place = directory.path();
+    let write = |name: &str, text: &str| {
+        std::fs::write(place.join(name), text).expect("written");
+        std::fs::set_permissions(place.join(name), std::fs::Permissions::from_mode(0o600)).expect("set");
+    };
+    let issue = |year: i32| {
+        let mut parameters = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        (parameters.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
+    };
+    let renew = |year: i32| {
+        let (certificate, key) = issue(year);
+        write("cert.pem", &certificate);
+        write("key.pem", &key);
+    };
+    renew(3000);
+    write("ca.pem", &issue(3100).0);
+    let files = ["certificate = 'PLACE/cert.pem'", "key = 'PLACE/key.pem'", "client_ca = 'PLACE/ca.pem'"].join(", ");
+    let files = files.replace("PLACE", &place.display().to_string());
+    let site = site(&format!("grpc.tls = {{ {files} }}")).await;
+    // expiry of the server's and of the authority, failed, taken, refused
+    let told = async || {
+        let found = samples(&site).await;
+        [
+            "tls_certificate_expiry_timestamp_seconds{certificate=\"server\"}",
+            "tls_certificate_expiry_timestamp_seconds{certificate=\"client_ca\"}",
+            "tls_reload_failed",
+            "tls_reloads_total{outcome=\"taken\"}",
+            "tls_reloads_total{outcome=\"refused\"}",
+        ]
+        .map(|name| found[name])
+    };
+    // the second until which it is good counts too
+    let in_year = |year: i32| rcgen::date_time_ymd(year, 1, 1).unix_timestamp() + 1;
+    assert_eq!(told().await, [in_year(3000), in_year(3100), 0, 0, 0]);
+    write("cert.pem", "half");
+    site.certificates().reload().expect_err("refused");
+    assert_eq!(told().await, [in_year(3000), in_year(3100), 1, 0, 1], "the old ones are in use");
+    renew(3001);
+    site.certificates().reload().expect("taken");
+    assert_eq!(told().await, [in_year(3001), in_year(3100), 0, 1, 1]);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use user_management::config::Config;
 use user_management::domain::clock::{Clock, Timestamp};
 use user_management::proto;
 use user_management::serve::Service;
+use user_management::tls::Certificates;
 
 use crate::client::{Client, Identified};
 
@@ -42,6 +43,7 @@ struct Running {
     app: Arc<App>,
     tcp: String,
     metrics: Option<std::net::SocketAddr>,
+    certificates: Option<Certificates>,
 }
 
 /// Somebody with a login and a session.
@@ -131,12 +133,17 @@ impl Site {
             runtime.block_on(async move {
                 let service = Service::bind(&config, clock).await.unwrap_or_else(|error| panic!("{error}"));
                 let tcp = service.addresses().tcp.first().map(ToString::to_string).expect("a TCP address");
-                let _ = ready.send((Arc::clone(service.app()), tcp, service.metrics_address()));
+                let _ = ready.send((Arc::clone(service.app()), tcp, service.metrics_address(), service.certificates()));
                 service.run(stopped.cancelled_owned()).await.expect("the service runs until it is stopped");
             });
         });
-        let (app, tcp, metrics) = bound.await.expect("the service starts");
-        self.running = Some(Running { stop: stop.drop_guard(), thread, app, tcp, metrics });
+        let (app, tcp, metrics, certificates) = bound.await.expect("the service starts");
+        self.running = Some(Running { stop: stop.drop_guard(), thread, app, tcp, metrics, certificates });
+    }
+
+    /// The certificates in use.
+    pub(crate) fn certificates(&self) -> &Certificates {
+        self.running.as_ref().and_then(|running| running.certificates.as_ref()).expect("grpc.tls is set")
     }
 
     /// Where metrics are read.
