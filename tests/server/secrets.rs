@@ -1,8 +1,10 @@
 //! A whole run of the real program, with everything logged that can be, and then a search for every secret that it made or was told.
 
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -185,9 +187,6 @@ async fn no_secret_of_a_whole_run_is_in_its_log_data_mails_answers_or_exports() 
         assert!(!output.stdout.is_empty(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(secrets.found_in(&[output.stdout, output.stderr].concat()), [""; 0], "in {what}");
     }
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
-    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).expect("Linux tells");
-    assert_eq!(cores.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "a core dump would hold all of them");
     // while it runs: the database's log is there
     let data = directory.path().join("user-management-data");
     for file in files_below(&data).into_iter().filter(|file| !file.ends_with("grpc.sock")) {
@@ -209,4 +208,41 @@ async fn no_secret_of_a_whole_run_is_in_its_log_data_mails_answers_or_exports() 
     let logged = std::fs::read(&log).unwrap();
     assert!(String::from_utf8_lossy(&logged).contains("TRACE"), "all that can be is logged");
     assert_eq!(secrets.found_in(&logged), [""; 0], "in the log");
+}
+
+/// Whom the kernel lets at a process's memory: its own user, unless the process forbids that; then root.
+fn owner_of_memory(child: &Child) -> u32 {
+    std::fs::metadata(format!("/proc/{}/mem", child.id())).unwrap().uid()
+}
+
+#[test]
+fn its_memory_goes_into_no_core_dump_and_is_for_no_other_process_of_its_user_to_read() {
+    const NOBODY: u32 = 65_534;
+    let directory = tempfile::tempdir().unwrap();
+    let (mut command, mut another) = (program(directory.path()), Command::new("cat"));
+    another.stdin(Stdio::piped()).stdout(Stdio::null());
+    // root may read all memory, so it is tried as somebody else, who may not come to where the program was built
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        let copy = directory.path().join("program");
+        std::fs::copy(env!("CARGO_BIN_EXE_user-management"), &copy).unwrap();
+        // what can't be read isn't dumped anyhow
+        std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::chown(directory.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        command = Command::new(&copy);
+        command.env_clear().current_dir(directory.path()).env("USER_MANAGEMENT_GRPC__LISTEN", "").stderr(Stdio::piped());
+        command.uid(NOBODY).gid(NOBODY);
+        another.uid(NOBODY).gid(NOBODY);
+    }
+    let user = if is_root { NOBODY } else { rustix::process::geteuid().as_raw() };
+    let mut server = Started::new(command);
+    server.read_until("serving");
+    assert_eq!(owner_of_memory(&server.child), 0);
+    let mut another = another.spawn().unwrap();
+    assert_eq!(owner_of_memory(&another), user, "as of any program that doesn't forbid it");
+    drop(another.stdin.take());
+    another.wait().unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.child.id())).unwrap();
+    let cores = limits.lines().find(|line| line.starts_with("Max core file size")).expect("Linux tells");
+    assert_eq!(cores.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
 }
