@@ -42,9 +42,10 @@ fn renew(directory: &Path, authority: &Authority) {
 /// A file's name and what stands in it; none removes it.
 type Change<'a> = (&'a str, Option<&'a [u8]>);
 
-fn expired(authority: &Authority) -> (String, String) {
+/// A certificate for the server with its key, good from and until the beginnings of these years.
+fn good_within(authority: &Authority, from: i32, until: i32) -> (String, String) {
     let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    parameters.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    (parameters.not_before, parameters.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(until, 1, 1));
     let key = KeyPair::generate().unwrap();
     (parameters.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
@@ -80,9 +81,10 @@ async fn what_cannot_be_used_keeps_the_old_and_says_so_until_it_is_mended() {
     let whole = [("cert.pem", good("cert.pem")), ("key.pem", good("key.pem")), ("ca.pem", good("ca.pem"))];
     let (another, another_key) = issue(&authority, None);
     let half = whole[0].1[..whole[0].1.len() / 2].to_vec();
-    let (old, old_key) = expired(&authority);
+    let (old, old_key) = good_within(&authority, 2019, 2020);
+    let (early, early_key) = good_within(&authority, 4000, 4001);
     let large = vec![b'a'; 1024 * 1024 + 1];
-    let broken: [(&[Change<'_>], &str, &str); 8] = [
+    let broken: [(&[Change<'_>], &str, &str); 9] = [
         (&[("cert.pem", None)], "cert.pem", "No such file"),
         (&[("cert.pem", Some(&half))], "cert.pem", "can't use"),
         (&[("cert.pem", Some(another.as_bytes()))], "cert.pem", "keys may not be consistent"),
@@ -90,6 +92,11 @@ async fn what_cannot_be_used_keeps_the_old_and_says_so_until_it_is_mended() {
         (&[("key.pem", Some(b""))], "key.pem", "no items found"),
         (&[("ca.pem", Some(b""))], "ca.pem", "there is no certificate in it"),
         (&[("cert.pem", Some(old.as_bytes())), ("key.pem", Some(old_key.as_bytes()))], "cert.pem", "it expired at 2020-01-01"),
+        (
+            &[("cert.pem", Some(early.as_bytes())), ("key.pem", Some(early_key.as_bytes()))],
+            "cert.pem",
+            "it counts from 4000-01-01T00:00:00Z on only",
+        ),
         (&[("ca.pem", Some(&large))], "ca.pem", "larger than 1 MiB"),
     ];
     for (number, (changes, name, what)) in (1..).zip(broken) {

@@ -1,7 +1,8 @@
 //! TLS, with and without a client's certificate.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -179,6 +180,43 @@ async fn taken(server: &Running, authority: &Authority, identity: &(String, Stri
     // with TLS 1.3 a client learns of a refusal with its first call
     health_of(channel.clone(), "").await.ok()?;
     Some(peer_seen_by_server(channel).await)
+}
+
+/// A `ClientHello` as it was before TLS 1.3, of a version's second number, with which a client says the newest that it speaks.
+fn hello_of(version: u8) -> Vec<u8> {
+    let suites = [0xc0, 0x2b, 0xc0, 0x23, 0xc0, 0x09, 0xc0, 0x2f, 0xc0, 0x13];
+    // the curve P-256, uncompressed points, and signatures by ECDSA or RSA with SHA-256 or SHA-1
+    let extensions: [&[u8]; 3] =
+        [&[0, 10, 0, 4, 0, 2, 0, 23], &[0, 11, 0, 2, 1, 0], &[0, 13, 0, 10, 0, 8, 4, 3, 4, 1, 2, 3, 2, 1]];
+    let long = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let body = [&[3, version][..], &[7; 32], &[0], &long(&suites), &[1, 0], &long(&extensions.concat())].concat();
+    let hello = [&[1, 0][..], &long(&body)].concat();
+    [&[22, 3, 1][..], &long(&hello)].concat()
+}
+
+#[tokio::test]
+async fn versions_of_tls_before_1_2_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(&settings(directory.path(), &authority()));
+    let to = server.addresses.tcp[0];
+    let answer = async |version: u8| {
+        let exchange = move || {
+            let mut stream = std::net::TcpStream::connect(to).unwrap();
+            stream.set_read_timeout(Some(LONG)).unwrap();
+            stream.write_all(&hello_of(version)).unwrap();
+            let mut record = [0; 7];
+            stream.read_exact(&mut record).unwrap();
+            record
+        };
+        tokio::task::spawn_blocking(exchange).await.unwrap()
+    };
+    // SSL 3.0, TLS 1.0 and 1.1: a fatal alert, of the version (70)
+    for version in [0, 1, 2] {
+        let record = answer(version).await;
+        assert_eq!((record[0], &record[5..]), (21, &[2, 70][..]), "3.{version}: {record:?}");
+    }
+    let record = answer(3).await;
+    assert_eq!((record[0], record[5]), (22, 2), "of TLS 1.2 the same is taken: {record:?}");
 }
 
 /// A certificate for a client and its key in PEM.
