@@ -11,7 +11,7 @@ mod tls;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use harness::{LONG, Running, health_of, peer_seen_by_server, refusal_of};
@@ -159,14 +159,19 @@ async fn beyond_the_limit_connections_wait_but_operators_do_not() {
 
 #[tokio::test]
 async fn a_shutdown_ends_in_time_whatever_is_open() {
-    let mut server = Running::start("limits.shutdown_seconds = 1\nlimits.handshake_seconds = 3600");
+    const SHUTDOWN: Duration = Duration::from_secs(1);
+    let settings = "limits.shutdown_seconds = 1\nlimits.handshake_seconds = 3600\nlimits.request_seconds = 3600";
+    let mut server = Running::start(settings);
     let silent = silent(&server);
     let channel = server.tcp().connect().await.expect("connected");
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
     let open_stream = client.server_reflection_info(stream::pending()).await.expect("a stream");
     let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.expect("a stream");
+    let told = Instant::now();
     server.stop();
+    // within a minute, where all else is open for an hour
     server.ended().await;
+    assert!(told.elapsed() >= SHUTDOWN, "it waited for them as long as it may");
     closed(silent).await;
     drop((open_stream, watch));
     assert!(!server.addresses.socket.exists(), "its socket goes with it");

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use futures_util::stream;
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,7 +29,7 @@ fn said(output: &Output) -> String {
 /// A running program, killed if the test ends before it.
 pub(crate) struct Started {
     pub(crate) child: Child,
-    /// Until it is forgotten.
+    /// Until something in it is listened for.
     stderr: Option<BufReader<ChildStderr>>,
 }
 
@@ -48,10 +50,17 @@ impl Started {
         line
     }
 
-    /// Reads what it logs from now on, for it stands still when nobody does.
-    pub(crate) fn forget_what_is_logged(&mut self) {
-        let mut stderr = self.stderr.take().unwrap();
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    /// Reads what it logs from now on, for it stands still when nobody does; the lines that hold the text are handed on until it ends.
+    pub(crate) fn listen_for(&mut self, text: &'static str) -> Receiver<String> {
+        let stderr = self.stderr.take().unwrap();
+        let (hand, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok).filter(|line| line.contains(text)) {
+                // nobody may want to know
+                let _ = hand.send(line);
+            }
+        });
+        lines
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -84,10 +84,10 @@ pub(crate) async fn connect(
     authority: &Authority,
     identity: Option<(String, String)>,
 ) -> Result<Channel, tonic::transport::Error> {
-    connect_by(server, client(authority, identity.as_ref(), BOTH)).await
+    connect_to(server.addresses.tcp[0], client(authority, identity.as_ref(), BOTH)).await
 }
 
-pub(crate) async fn connect_by(server: &Running, config: ClientConfig) -> Result<Channel, tonic::transport::Error> {
+pub(crate) async fn connect_to(address: SocketAddr, config: ClientConfig) -> Result<Channel, tonic::transport::Error> {
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let address = server.addresses.tcp[0];
     let connect = move |_| {
@@ -217,6 +217,14 @@ async fn versions_of_tls_before_1_2_are_refused() {
     }
     let record = answer(3).await;
     assert_eq!((record[0], record[5]), (22, 2), "of TLS 1.2 the same is taken: {record:?}");
+}
+
+/// Whether a client with this certificate is answered: the names that the server then knows.
+async fn taken(server: &Running, authority: &Authority, identity: &(String, String), versions: Versions) -> Option<String> {
+    let channel = connect_to(server.addresses.tcp[0], client(authority, Some(identity), versions)).await.ok()?;
+    // with TLS 1.3 a client learns of a refusal with its first call
+    health_of(channel.clone(), "").await.ok()?;
+    Some(peer_seen_by_server(channel).await)
 }
 
 /// A certificate for a client and its key in PEM.

@@ -10,11 +10,10 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 pub(crate) type Assault = fn(SocketAddr, Ipv4Addr) -> Vec<Wire>;
 
-/// All of them, by what they are called.
-pub(crate) const ALL: [(&str, Assault); 11] = [
+/// All of them, by what they are called. What is done to TLS stands in `handshakes`, for a listener without it knows no handshake.
+pub(crate) const ALL: [(&str, Assault); 10] = [
     ("silence", silence),
     ("half a preface", half_a_preface),
-    ("half a TLS handshake", half_a_handshake),
     ("requests that stall", stalled_requests),
     ("thousands of streams", thousands_of_streams),
     ("messages that unpack", unpacking),
@@ -37,7 +36,7 @@ pub(crate) const HOLDING: [&str; 5] = [
 /// More than one peer may have, and so many that one more costs little.
 const CONNECTIONS: usize = 300;
 
-fn connections(to: SocketAddr, from: Ipv4Addr, mut say: impl FnMut(&mut Wire)) -> Vec<Wire> {
+pub(crate) fn connections(to: SocketAddr, from: Ipv4Addr, mut say: impl FnMut(&mut Wire)) -> Vec<Wire> {
     let connect = || {
         let mut wire = Wire::connect(to, from);
         say(&mut wire);
@@ -61,13 +60,6 @@ pub(crate) fn silence(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
 pub(crate) fn half_a_preface(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
     connections(to, from, |wire| {
         wire.send(&wire::PREFACE[..12]);
-    })
-}
-
-/// A record that says it has 512 bytes of a `ClientHello`, and the first of them.
-pub(crate) fn half_a_handshake(to: SocketAddr, from: Ipv4Addr) -> Vec<Wire> {
-    connections(to, from, |wire| {
-        wire.send(&[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]);
     })
 }
 
