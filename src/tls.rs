@@ -113,6 +113,12 @@ impl Certificates {
     ///
     /// Certificates of clients that the authorities don't vouch for any more count no longer on open connections either.
     pub fn reload(&self) -> Result<(), TlsError> {
+        self.take_files()?;
+        self.warn();
+        Ok(())
+    }
+
+    fn take_files(&self) -> Result<(), TlsError> {
         let mut kept = self.kept();
         let now = self.shared.clock.now();
         match files::load(&self.shared.files).and_then(|loaded| self.check_time(loaded, now)) {
@@ -174,7 +180,7 @@ impl Certificates {
         Some(certificate)
     }
 
-    /// Warns each day of what expires soon, until told to stop.
+    /// Warns now and each day of what expires soon, until told to stop.
     pub async fn watch(self, stop: CancellationToken) {
         loop {
             self.warn();

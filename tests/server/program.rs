@@ -9,16 +9,28 @@ use std::time::Duration;
 
 use futures_util::stream;
 use rustix::process::{Pid, Signal, kill_process};
+use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use user_management::domain::clock::Clock;
 use user_management::domain::head::heads_in;
-use user_management::proto::GetServerInfoRequest;
 use user_management::proto::operations_client::OperationsClient;
+use user_management::proto::user_management_client::UserManagementClient;
+use user_management::proto::{GetAccountRequest, GetServerInfoRequest};
+
+use crate::tls;
 
 /// The program, with the sockets of a directory alone.
 pub(crate) fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
     command.env_clear().current_dir(directory).env("USER_MANAGEMENT_GRPC__LISTEN", "").stderr(Stdio::piped());
+    command
+}
+
+/// The same with the certificate and the key of the directory.
+fn secured(directory: &Path) -> Command {
+    let mut command = program(directory);
+    command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
     command
 }
 
@@ -180,6 +192,8 @@ fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_f
 
 #[tokio::test]
 async fn sighup_loads_certificates_anew_and_does_no_harm_without_any() {
+    // of which the first second counts too
+    const YEAR_3000: Duration = Duration::from_hours(9_028_800);
     let directory = tempfile::tempdir().unwrap();
     let mut server = Started::new(program(directory.path()));
     server.read_until("serving");
@@ -187,10 +201,10 @@ async fn sighup_loads_certificates_anew_and_does_no_harm_without_any() {
     server.read_until("there are none in use");
     server.signal(Signal::TERM);
     assert!(server.child.wait().unwrap().success());
-    let authority = crate::tls::authority();
-    crate::tls::settings(directory.path(), &authority);
-    let mut command = program(directory.path());
-    command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
+    tls::settings(directory.path(), &tls::authority());
+    std::fs::write(directory.path().join("ca.pem"), tls::certificate_until(YEAR_3000).0).unwrap();
+    let mut command = secured(directory.path());
+    command.env("USER_MANAGEMENT_GRPC__TLS__CLIENT_CA", "ca.pem");
     let mut server = Started::new(command);
     server.read_until("serving");
     let socket = directory.path().join("user-management-data/grpc.sock");
@@ -204,13 +218,86 @@ async fn sighup_loads_certificates_anew_and_does_no_harm_without_any() {
     let mut operations = OperationsClient::new(channel);
     let info = operations.get_server_info(GetServerInfoRequest {}).await.expect("answered").into_inner();
     let tls = info.tls.expect("TLS");
+    assert_eq!(tls.client_ca_expire_time.map(|time| time.seconds), Some(YEAR_3000.as_secs().cast_signed() + 1));
     assert!(tls.last_fault.contains("key.pem") && tls.certificate_expire_time.is_some(), "{tls:?}");
     let output = program(directory.path()).arg("status").output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("certificates  until 4096") && told.contains("needs attention: certificates weren't"), "{told}");
+    let until = "certificates  until 4096-01-01T00:00:01Z, authorities until 3000-01-01T00:00:01Z\n";
+    assert!(told.contains(until) && told.contains("needs attention: certificates weren't"), "{told}");
     assert_eq!(output.status.code(), Some(1));
     drop(open);
     server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+}
+
+#[test]
+fn what_expires_within_two_weeks_is_told_at_the_start_and_at_a_reload_and_needs_attention() {
+    let directory = tempfile::tempdir().unwrap();
+    let days = |days: u64| {
+        let end = Clock::System.now().plus(Duration::from_hours(24 * days)).as_micros();
+        let (certificate, key) = tls::certificate_until(Duration::from_micros(end.try_into().unwrap()));
+        for (name, text) in [("cert.pem", certificate), ("key.pem", key)] {
+            tls::write_private(&directory.path().join(name), text.as_bytes());
+        }
+    };
+    let status = || {
+        let output = program(directory.path()).arg("status").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    days(5);
+    let mut server = Started::new(secured(directory.path()));
+    let warned = server.read_until("a certificate expires soon");
+    assert!(warned.contains("WARN") && warned.contains("grpc.tls.certificate"), "{warned}");
+    let (code, told) = status();
+    assert!(code == Some(1) && told.contains("needs attention: the server's certificate expires in "), "{told}");
+    days(13);
+    server.signal(Signal::HUP);
+    server.read_until("certificates were loaded anew");
+    server.read_until("a certificate expires soon");
+    days(15);
+    server.signal(Signal::HUP);
+    server.read_until("certificates were loaded anew");
+    let (code, told) = status();
+    assert!(code == Some(0) && told.contains("all is well"), "{told}");
+    server.signal(Signal::TERM);
+    let mut rest = String::new();
+    server.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("expires soon"), "{rest}");
+}
+
+#[tokio::test]
+async fn sighup_reads_nothing_of_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    tls::settings(directory.path(), &tls::authority());
+    let file = directory.path().join("site.toml");
+    let configure = |filter: &str, certificate: &str, bytes: u32| {
+        let files = format!("grpc.tls = {{ certificate = '{certificate}', key = 'key.pem' }}");
+        std::fs::write(
+            &file,
+            format!("log.filter = '{filter}'\nlimits.message_bytes = {bytes}\nlimits.shutdown_seconds = 1\n{files}"),
+        )
+        .unwrap();
+    };
+    configure("info", "cert.pem", 1024);
+    let mut command = program(directory.path());
+    command.args(["--config", "site.toml"]);
+    let mut server = Started::new(command);
+    server.read_until("serving");
+    configure("trace", "another.pem", 4096);
+    server.signal(Signal::HUP);
+    server.read_until("certificates were loaded anew");
+    let socket = directory.path().join("user-management-data/grpc.sock");
+    let channel = Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.expect("connected");
+    let request = GetAccountRequest { account: "x".repeat(2000) };
+    let refused = UserManagementClient::new(channel).get_account(request).await.expect_err("too long");
+    assert_eq!(refused.code(), Code::OutOfRange);
+    std::fs::write(&file, "no configuration").unwrap();
+    server.signal(Signal::HUP);
+    server.read_until("certificates were loaded anew");
+    server.signal(Signal::TERM);
+    let mut rest = String::new();
+    server.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("ended") && !rest.contains("TRACE") && !rest.contains("DEBUG"), "{rest}");
     assert!(server.child.wait().unwrap().success());
 }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
@@ -44,6 +45,14 @@ pub(crate) fn issue(authority: &Authority, uri: Option<&str>) -> (String, String
     parameters.subject_alt_names.extend(uri.map(|uri| SanType::URI(uri.try_into().unwrap())));
     let key = KeyPair::generate().unwrap();
     (parameters.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
+}
+
+/// A certificate that stands for itself until so long after 1970 began, and its key in PEM.
+pub(crate) fn certificate_until(end: Duration) -> (String, String) {
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
+    let key = KeyPair::generate().unwrap();
+    (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
@@ -89,7 +98,6 @@ pub(crate) async fn connect(
 
 pub(crate) async fn connect_to(address: SocketAddr, config: ClientConfig) -> Result<Channel, tonic::transport::Error> {
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let address = server.addresses.tcp[0];
     let connect = move |_| {
         let connector = connector.clone();
         async move {
@@ -172,14 +180,6 @@ fn a_key_that_everybody_reads_or_a_group_writes_is_refused_and_a_credential_of_s
         );
         assert_eq!(said, (!is_taken).then_some(refusal), "{mode:o}");
     }
-}
-
-/// Whether a client with this certificate is answered: the names that the server then knows.
-async fn taken(server: &Running, authority: &Authority, identity: &(String, String), versions: Versions) -> Option<String> {
-    let channel = connect_by(server, client(authority, Some(identity), versions)).await.ok()?;
-    // with TLS 1.3 a client learns of a refusal with its first call
-    health_of(channel.clone(), "").await.ok()?;
-    Some(peer_seen_by_server(channel).await)
 }
 
 /// A `ClientHello` as it was before TLS 1.3, of a version's second number, with which a client says the newest that it speaks.
