@@ -64,7 +64,7 @@ impl Tries {
         Self {
             of_address: Buckets::new(limits.sign_in_failures_per_address, WINDOW),
             of_peer: Buckets::new(of_peer, WINDOW),
-            of_reserve: Buckets::new(of_peer * RESERVE, WINDOW),
+            of_reserve: Buckets::new(of_peer.saturating_mul(RESERVE), WINDOW),
             of_address_at_peer: Buckets::new(of_device, WINDOW),
             in_session: Buckets::new(of_device, WINDOW),
             with_links: Buckets::new(limits.link_uses_per_peer, WINDOW),
