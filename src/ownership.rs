@@ -51,23 +51,27 @@ pub fn own() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The user that what is there of a site has to belong to, for whoever only looks at it: root looks on behalf of whom the data belongs to.
+/// The user that what is there of a site has to belong to, for whoever only looks at it: root looks on behalf of whom the data belongs to,
+/// and where there is none can't say who that will be.
 #[must_use]
-pub fn of_site(data_dir: &Path) -> u32 {
-    let own = own();
-    fs::symlink_metadata(data_dir).ok().filter(|_| own == 0).map_or(own, |found| found.uid())
+pub fn of_site(data_dir: &Path) -> Option<u32> {
+    match own() {
+        0 => fs::symlink_metadata(data_dir).ok().map(|found| found.uid()),
+        own => Some(own),
+    }
 }
 
-/// Takes a directory for the program's own: judges it, and closes it to others' eyes.
+/// Takes a directory for the program's own: judges it, and closes it to others' eyes, who may have been meant to see it.
 pub fn take_directory(path: &Path) -> Result<(), Flaw> {
     let found = check_directory(path, &[own()])?;
     if found.mode() & 0o077 != 0 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
+        tracing::warn!(path = %path.display(), "a directory that others could read was made 0700");
     }
     Ok(())
 }
 
-/// Judges a directory, which has to belong to one of these users; told of is the first.
+/// Judges a directory, which has to belong to one of these users, or to anybody if there are none; told of is the first.
 pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
     let found = fs::symlink_metadata(path)?;
     if found.is_symlink() {
@@ -90,7 +94,7 @@ pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
 }
 
 /// Judges a file of data, if it is there.
-pub fn check_data(path: &Path, owner: u32) -> Result<(), Flaw> {
+pub fn check_data(path: &Path, owner: Option<u32>) -> Result<(), Flaw> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         found => found?,
@@ -98,7 +102,7 @@ pub fn check_data(path: &Path, owner: u32) -> Result<(), Flaw> {
     if !found.is_file() {
         return Err(Flaw::NoPlainFile);
     }
-    check_owner(&found, &[owner])?;
+    check_owner(&found, owner.as_slice())?;
     if found.mode() & 0o077 != 0 { Err(Flaw::Open) } else { Ok(()) }
 }
 

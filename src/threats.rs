@@ -109,15 +109,17 @@
 //!   doubt what it changed of the logins' costs isn't counted until a restart: addresses without a login may have a cost more or less often than
 //!   logins do. How much is left shows `cargo bench --bench outsiders`.
 //! - **A flood of packets** that fills the network before the service.
-//! - **A shared peer.** Who shares an address with a person can use up that person's tries there by 20 wrong ones an hour, and by some 1,200 those of
-//!   everybody there: one of 20 comes back every three minutes, sessions go on, and elsewhere people get in, with a link from a mail where they aren't known. A proxy that isn't listed in `web.trusted_proxies` makes one
-//!   peer of all who come through it.
-//! - **An address that five peers sign up with** and don't confirm: its owner's own sign-up has no place until one of theirs expires, a day at most. An operator
-//!   makes the login (`CreateUser`), whose mail brings a link that sets the password.
-//! - **Mail that is late.** Who asks for much to one address has other mail to it put off for up to a day, but for resets, of which one goes each hour; what operators
-//!   send (`SendPasswordReset`, `ResendInvitation`) isn't put off.
-//! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good; a person's
-//!   sessions at once are bounded.
+//! - **A shared peer.** Who shares an address with a person can use up that person's tries there by 20 wrong ones an hour, and by some 1,200
+//!   those of everybody there: one of 20 comes back every three minutes, sessions go on, and elsewhere people get in, with a link from a mail
+//!   where they aren't known. A proxy that isn't listed in `web.trusted_proxies` makes one peer of all who come through it.
+//! - **That somebody else tries an address**: the last of its 20 tries an hour is gone sooner for whoever counts them. Whether it has a login
+//!   isn't told.
+//! - **An address that five peers sign up with** and don't confirm: its owner's own sign-up has no place until one of theirs expires, a day at
+//!   most. An operator makes the login (`CreateUser`), whose mail brings a link that sets the password.
+//! - **Mail that is late.** Who asks for much to one address has other mail to it put off for up to a day, but for resets, of which one goes
+//!   each hour; what operators send (`SendPasswordReset`, `ResendInvitation`) isn't put off.
+//! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good;
+//!   a person's sessions at once are bounded.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.
 //! - **Mail on its way**: a relay reads what it relays, and without TLS between relays so do others.
 //! - **Backups** keep what was erased since, until they are deleted.

@@ -99,14 +99,14 @@ impl Transport {
     }
 
     /// Says whether the way can be opened, without making a directory; one that is there has to belong to its owner.
-    pub fn check(config: &MailTransport, owner: u32) -> Result<(), OpenError> {
+    pub fn check(config: &MailTransport, owner: Option<u32>) -> Result<(), OpenError> {
         match config {
-            MailTransport::Directory { path } if std::fs::symlink_metadata(path).is_ok() => {
-                ownership::check_directory(path, &[owner])
+            MailTransport::Directory { path } => match std::fs::symlink_metadata(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                _ => ownership::check_directory(path, owner.as_slice())
                     .map(drop)
-                    .map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw })
-            }
-            MailTransport::Directory { .. } => Ok(()),
+                    .map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw }),
+            },
             MailTransport::Smtp(_) | MailTransport::Sendmail(_) => Self::open(config).map(drop),
         }
     }

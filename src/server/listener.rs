@@ -44,15 +44,18 @@ pub(super) fn operators(path: &Path) -> Result<Socket, ServerError> {
         .mode(0o700)
         .create(directory_of(path))
         .map_err(|error| refused(format!("its directory can't be made: {error}")))?;
-    check_operators(path, ownership::own())?;
+    check_operators(path, Some(ownership::own()))?;
     socket(path, 0o600).map_err(refused)
 }
 
 /// Judges whether others could put theirs in the operators' socket's place, once its directory is there.
-pub(super) fn check_operators(path: &Path, owner: u32) -> Result<(), ServerError> {
+pub(super) fn check_operators(path: &Path, owner: Option<u32>) -> Result<(), ServerError> {
+    let owners = owner.map(|owner| [owner, 0]);
     let judged = match fs::canonicalize(directory_of(path)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        real => real.map_err(Flaw::Unusable).and_then(|real| ownership::check_directory(&real, &[owner, 0])),
+        real => real
+            .map_err(Flaw::Unusable)
+            .and_then(|real| ownership::check_directory(&real, owners.as_ref().map_or(&[], |owners| owners))),
     };
     judged.map(drop).map_err(|flaw| ServerError::Socket { path: path.to_owned(), what: format!("its directory {flaw}") })
 }

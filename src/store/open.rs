@@ -82,11 +82,11 @@ impl DataDir {
 
     /// Judges what is there already, without making or changing anything.
     pub fn check(path: &Path) -> Result<(), OpenError> {
-        if fs::symlink_metadata(path).is_err() {
+        if fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             return Ok(());
         }
         let owner = ownership::of_site(path);
-        ownership::check_directory(path, &[owner]).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;
+        ownership::check_directory(path, owner.as_slice()).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;
         check_database(&path.join(DATABASE), owner)
     }
 
@@ -110,7 +110,7 @@ impl DataDir {
 }
 
 /// Judges the file, its log and the log's index: they may have come from elsewhere.
-fn check_database(file: &Path, owner: u32) -> Result<(), OpenError> {
+fn check_database(file: &Path, owner: Option<u32>) -> Result<(), OpenError> {
     for ending in ["", "-wal", "-shm"] {
         let mut name = file.as_os_str().to_owned();
         name.push(ending);
@@ -140,7 +140,7 @@ pub(super) fn options(file: &Path) -> SqliteConnectOptions {
 pub(super) async fn prepare(directory: &DataDir) -> Result<bool, OpenError> {
     let file = directory.database();
     let fresh = !file.exists();
-    check_database(&file, ownership::own())?;
+    check_database(&file, Some(ownership::own()))?;
     // SQLite gives the log and its index the mode of the database file
     open_private(&file).map_err(|error| OpenError::Directory(directory.path.clone(), error))?;
     let database = |error| OpenError::Database(file.clone(), error);

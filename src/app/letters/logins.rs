@@ -86,7 +86,8 @@ impl App {
         }
     }
 
-    /// The open link of a user that sets a password, or a new one: who asks twice gets the same link twice.
+    /// The open link of a user that sets a password, or a new one: who asks twice gets the same link twice, while enough of its time is left
+    /// to use it.
     async fn reset_link(&self, mail: MailId, user: UserId) -> Result<Option<LoginLink>, Error> {
         let lifetime = self.link.reset;
         self.store
@@ -97,7 +98,8 @@ impl App {
                 if !wanted || users::by_id(tx.sql(), user).await?.is_none_or(|user| !user.active) {
                     return Ok(None);
                 }
-                if let Some(open) = login_links::open_for_password(tx.sql(), user, now).await? {
+                let open = login_links::open_for_password(tx.sql(), user, now).await?;
+                if let Some(open) = open.filter(|open| now.plus(lifetime / 2) <= open.expires) {
                     return Ok(Some(open));
                 }
                 make_link(tx, user, LinkPurpose::ResetPassword, None, now.plus(lifetime)).await.map(Some)
