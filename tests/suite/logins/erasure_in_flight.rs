@@ -27,11 +27,12 @@ async fn states(operator: &mut Client) -> Vec<(String, DeliveryState)> {
 /// Another Admin than who invited.
 const OTHER_ADMIN: &str = "quixotina.other@acme.test";
 
-/// A site where a mail waits, of an invitation by the one and to the other.
-async fn mail_waits(by: &str, to: &str) -> Site {
+/// A site where a mail waits, of an invitation by the one and to the other, and a session of [`OTHER_ADMIN`]: the next change has it delivered,
+/// signing in too.
+async fn mail_waits(by: &str, to: &str) -> (Site, String) {
     let site = Site::start().await;
     site.account(ACME).await;
-    site.member(ACME, OTHER_ADMIN, Privilege::Admin, &[]).await;
+    let other = site.member(ACME, OTHER_ADMIN, Privilege::Admin, &[]).await;
     let grantor = site.member(ACME, by, Privilege::Admin, &[]).await;
     site.confirmed(to).await;
     let away = site.data_dir().join("away");
@@ -40,7 +41,7 @@ async fn mail_waits(by: &str, to: &str) -> Site {
     site.mails_settled().await;
     std::fs::rename(&away, site.mail_dir()).expect("moved back");
     site.clock.advance(Duration::from_hours(1));
-    site
+    (site, other.token)
 }
 
 /// Deletes somebody after it was decided what the mail that waits says, and before it is written.
@@ -65,7 +66,7 @@ async fn deleted_meanwhile(site: &Site, user: &str) {
 #[test]
 fn whoever_invited_somebody_is_in_no_mail_that_was_written_while_they_were_deleted() {
     with_one_thread_to_write(async {
-        let site = mail_waits("zebulon.grantor@acme.test", "kim@acme.test").await;
+        let (site, _) = mail_waits("zebulon.grantor@acme.test", "kim@acme.test").await;
         deleted_meanwhile(&site, "zebulon.grantor@acme.test").await;
         assert!(states(&mut site.operator().await).await.contains(&("kim@acme.test".to_owned(), DeliveryState::Sent)));
         assert_eq!(files_with(&site.data_dir(), "zebulon"), Vec::<PathBuf>::new());
@@ -75,7 +76,7 @@ fn whoever_invited_somebody_is_in_no_mail_that_was_written_while_they_were_delet
 #[test]
 fn whoever_was_invited_is_in_no_mail_that_was_written_while_they_were_deleted() {
     with_one_thread_to_write(async {
-        let site = mail_waits("kim@acme.test", "zebulon.invited@acme.test").await;
+        let (site, _) = mail_waits("kim@acme.test", "zebulon.invited@acme.test").await;
         deleted_meanwhile(&site, "zebulon.invited@acme.test").await;
         assert_eq!(files_with(&site.data_dir(), "zebulon"), Vec::<PathBuf>::new());
     });
@@ -83,7 +84,7 @@ fn whoever_was_invited_is_in_no_mail_that_was_written_while_they_were_deleted() 
 
 #[tokio::test]
 async fn a_mail_that_goes_after_whoever_invited_was_deleted_names_nobody_and_stays() {
-    let site = mail_waits("zebulon.grantor@acme.test", "kim@acme.test").await;
+    let (site, _) = mail_waits("zebulon.grantor@acme.test", "kim@acme.test").await;
     site.operator().await.delete("zebulon.grantor@acme.test", false).await.expect("the operator may");
     while site.app().deliver_next().await.expect("the queue is worked on") {}
     site.app().erase_mail_files().await;
@@ -94,8 +95,7 @@ async fn a_mail_that_goes_after_whoever_invited_was_deleted_names_nobody_and_sta
 
 #[tokio::test]
 async fn a_mail_is_forgotten_with_the_one_whom_it_names_and_not_with_whom_it_would_have_named_before_an_edit() {
-    let site = mail_waits("zebulon.first@acme.test", "kim@acme.test").await;
-    let editor = site.sign_in(OTHER_ADMIN).await;
+    let (site, editor) = mail_waits("zebulon.first@acme.test", "kim@acme.test").await;
     let mut operator = site.operator().await;
     let invitation = operator.invited().await.pop().expect("invited").id;
     let request = proto::UpdateInvitationRequest {
@@ -104,7 +104,7 @@ async fn a_mail_is_forgotten_with_the_one_whom_it_names_and_not_with_whom_it_wou
         privilege: Privilege::ReadOnly.into(),
         ..Default::default()
     };
-    site.bearer(&editor.token).await.users.update_invitation(request).await.expect("an Admin may");
+    site.bearer(&editor).await.users.update_invitation(request).await.expect("an Admin may");
     while site.app().deliver_next().await.expect("the queue is worked on") {}
     site.mails_settled().await;
     let told = |name: &str| files_with(&site.mail_dir(), name).into_iter().filter(is_to_kim).count();
