@@ -302,6 +302,19 @@ mod tests {
     }
 
     #[test]
+    fn the_connections_of_a_peer_take_turns_together_on_each_core_and_those_of_others_apart() {
+        let shares = shares();
+        let seat = |socket: Socket| shares.seat(&socket).unwrap();
+        let (one, again, other) = (seat(from("192.0.2.1")), seat(from("::ffff:192.0.2.1")), seat(from("192.0.2.2")));
+        assert!(one.line(0).is(&again.line(0)) && one.line(1).is(&again.line(1)));
+        assert!(!one.line(0).is(&one.line(1)) && !one.line(0).is(&other.line(0)));
+        for many in ["10.1.2.3", "10.1.2.3"].map(from).into_iter().chain([on(Listener::OperatorsSocket, 1)]) {
+            let (seat, line) = (seat(many), other.line(0));
+            assert!(!seat.line(0).is(&seat.line(0)) && !seat.line(0).is(&line), "each has turns of its own");
+        }
+    }
+
+    #[test]
     fn calls_are_bounded_for_each_peer_and_for_all_but_operators() {
         let shares = shares();
         let (one, other) = (shares.seat(&from("192.0.2.1")).unwrap(), shares.seat(&from("192.0.2.2")).unwrap());

@@ -81,6 +81,11 @@ struct Queue {
 }
 
 impl Line {
+    #[cfg(test)]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -321,5 +326,29 @@ mod tests {
             assert!(line.lock().waiting.is_empty() && turns.0.waiting.lock().unwrap().len() == 1);
             byte(&mut end).await;
         }
+    }
+
+    #[tokio::test]
+    async fn rounds_begin_only_while_somebody_waits() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let mut end = connection(&turns, &Line::default());
+        for _ in 0..100 {
+            byte(&mut end).await;
+        }
+        yield_now().await;
+        let rounds = || turns.0.number.load(Ordering::Relaxed);
+        let before = rounds();
+        assert!(before > 0);
+        for _ in 0..100 {
+            yield_now().await;
+        }
+        assert_eq!(rounds(), before);
+    }
+
+    #[test]
+    fn no_more_are_woken_than_may_read_in_a_round() {
+        let mut queue = Queue { waiting: (0..20).map(|number| (number, Waker::noop().clone())).collect(), ..Queue::default() };
+        assert!(queue.wake());
+        assert_eq!(queue.waiting.keys().copied().collect::<Vec<_>>(), (8..20).collect::<Vec<_>>(), "those that came first");
     }
 }
