@@ -151,8 +151,15 @@ fn what_others_could_read_or_bend_is_told_by_check_config_as_at_the_start() {
         for path in within.chain([data.clone()]) {
             std::os::unix::fs::chown(path, Some(65_534), None).unwrap();
         }
-        let output = program(directory.path()).arg("check-config").output().unwrap();
-        assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+        let looks = |command: &mut Command| {
+            let output = command.arg("check-config").output().unwrap();
+            assert_eq!((output.status.code(), said(&output).as_str()), (Some(0), ""));
+        };
+        looks(&mut program(directory.path()));
+        // and where there is no data, can't say whose the directories beside it have to be
+        let settings = [("DATA_DIR", "nowhere"), ("GRPC__SOCKET", "user-management-data/grpc.sock")];
+        let settings = settings.into_iter().chain([("MAIL__DIRECTORY__PATH", "user-management-data/mail")]);
+        looks(program(directory.path()).envs(settings.map(|(key, value)| (format!("USER_MANAGEMENT_{key}"), value))));
     }
 }
 

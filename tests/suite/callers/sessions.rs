@@ -76,6 +76,36 @@ async fn a_person_has_a_hundred_sessions_and_the_one_that_was_idle_for_longest_m
 }
 
 #[tokio::test]
+async fn sessions_that_an_older_release_made_without_a_bound_make_way_some_at_a_time() {
+    let mut site = Site::start().await;
+    let ann = site.person("ann@acme.test").await;
+    site.stop().await;
+    site.underneath(
+        "with recursive more (number) as (select 1 union all select number + 1 from more where number < 150)
+         insert into sessions select randomblob(16), user, randomblob(32), authenticated, last_used - number, expires, null from sessions, more",
+    )
+    .await;
+    site.restart(None).await;
+    let live = async |site: &Site| {
+        let request = proto::ListSessionsRequest { page_size: 1000, ..Default::default() };
+        site.bearer(&ann.token)
+            .await
+            .identity
+            .list_sessions(request)
+            .await
+            .expect("hers was used last")
+            .into_inner()
+            .sessions
+            .len()
+    };
+    for left in [142, 133, 124, 115, 106, 100, 100] {
+        site.clock.advance(MOMENT);
+        site.sign_in("ann@acme.test").await;
+        assert_eq!(live(&site).await, left);
+    }
+}
+
+#[tokio::test]
 async fn a_restart_forgets_neither_sessions_nor_when_they_were_used() {
     let mut site = Site::start().await;
     let ann = site.person("ann@acme.test").await;
