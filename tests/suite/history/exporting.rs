@@ -89,7 +89,7 @@ async fn an_export_is_verified_by_another_program_alone_and_whatever_is_changed_
             });
         }),
         ("a part that adds nothing", &|lines| {
-            lines[4] = lines[4].replacen("\"event\":[", "\"event\":[[\"super_admin\",\"digest\",\"\"],", 1);
+            lines[4] = lines[4].replacen("[\"time\",", "[\"super_admin\",\"digest\",\"\"],[\"time\",", 1);
         }),
         ("dropped", &|lines| drop(lines.remove(4))),
         ("reordered", &|lines| lines.swap(4, 5)),
