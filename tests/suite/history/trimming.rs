@@ -143,24 +143,6 @@ async fn the_beginning_goes_in_slices_and_after_each_what_is_left_is_whole_and_t
 }
 
 #[tokio::test]
-async fn where_somebody_called_from_goes_with_its_time_though_the_event_stays() {
-    let site = forgetful().await;
-    lived(&site).await;
-    let called_from = async |until: u64| {
-        let count = sqlx::query_scalar("select count(*) from personal_values where value like '127.0.0.1%' and seq <= ?");
-        let count: i64 =
-            count.bind(i64::try_from(until).expect("few")).fetch_one(&mut site.database().await).await.expect("counted");
-        count
-    };
-    let last = site.operator().await.last_event().await;
-    assert!(called_from(last).await > 0);
-    age(&site, "fresh").await;
-    trim(&site, 1000).await;
-    assert!(verified(&site, &[]).await.kept > 0);
-    assert_eq!(called_from(last).await, 0);
-}
-
-#[tokio::test]
 async fn what_was_kept_gives_way_to_what_happened_later_when_that_becomes_old() {
     let mut site = forgetful().await;
     let ann = lived(&site).await;
