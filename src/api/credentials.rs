@@ -10,6 +10,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::event::Door;
 use crate::domain::id::TraceId;
 use crate::domain::peer::{self, Proxies};
+use crate::tls::CertificateNames;
 
 /// Headers that proxies add: with one of them, the peer of the socket isn't who is calling.
 const FORWARDED: [&str; 6] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
@@ -21,7 +22,7 @@ pub(super) fn of<T>(request: &Request<T>, trace: TraceId, now: Timestamp, proxie
     let client = peer.and_then(|peer| peer.client(metadata, proxies));
     let certificate = peer.and_then(|peer| peer.certificate.as_deref());
     let names = certificate.and_then(|certificate| certificate.names(now));
-    let names = names.into_iter().flat_map(|names| names.uris.iter().chain(&names.dns_names));
+    let names = names.into_iter().flat_map(CertificateNames::registrable);
     Credentials {
         authorization: texts(metadata, "authorization").into_iter().map(SecretString::from).collect(),
         certificate_names: names.cloned().collect(),

@@ -53,6 +53,14 @@ impl CertificateNames {
         }
         Some(names)
     }
+
+    /// Those that a service can be registered by: a URI as far as it is spelled with `://`, and a DNS name without. An authority that is
+    /// trusted with names of the one kind alone so vouches for no service that has a name of the other.
+    pub fn registrable(&self) -> impl Iterator<Item = &String> {
+        let is_uri = |name: &str| name.contains("://");
+        let uris = self.uris.iter().filter(move |name| is_uri(name));
+        uris.chain(self.dns_names.iter().filter(move |name| !is_uri(name)))
+    }
 }
 
 /// Whether a name could be registered to a service at all.

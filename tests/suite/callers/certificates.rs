@@ -132,7 +132,8 @@ async fn a_registered_name_of_a_certificate_makes_a_service_and_the_common_name_
         (Names { dns: &["graphs.acme.test."], ..Names::default() }, "nobody"),
         (Names { dns: &["graphs.acme.test\0"], ..Names::default() }, "nobody"),
         (Names { dns: &["10.0.0.1"], ..Names::default() }, "nobody"),
-        (Names { uri: Some("graphs.acme.test"), ..Names::default() }, "service"),
+        (Names { uri: Some("graphs.acme.test"), ..Names::default() }, "nobody"),
+        (Names { dns: &["spiffe://acme/alerts"], ..Names::default() }, "nobody"),
         (Names { uri: Some("spiffe://acme/alerts"), dns: &["graphs.acme.test"], ..Names::default() }, "CREDENTIALS_INVALID"),
     ] {
         let mut client = Client::new(secured.showing(&names).await, Identified::default());
