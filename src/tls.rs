@@ -193,6 +193,10 @@ impl Certificates {
     fn warn(&self) {
         let Expiry { certificate, client_ca } = self.state().expiry;
         let now = self.shared.clock.now();
+        let begins = self.shared.loaded.load().begins;
+        if begins > now {
+            tracing::error!(key = "grpc.tls.certificate", %begins, "a certificate doesn't count yet");
+        }
         for (key, expires) in [("grpc.tls.certificate", Some(certificate)), ("grpc.tls.client_ca", client_ca)] {
             match expires {
                 Some(expires) if expires <= now => tracing::error!(key, %expires, "a certificate has expired"),

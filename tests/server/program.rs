@@ -20,6 +20,9 @@ use user_management::proto::{GetAccountRequest, GetServerInfoRequest};
 
 use crate::tls;
 
+/// After 1970 began; its first second counts too.
+const YEAR_3000: Duration = Duration::from_hours(9_028_800);
+
 /// The program, with the sockets of a directory alone.
 pub(crate) fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_user-management"));
@@ -199,8 +202,6 @@ fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_f
 
 #[tokio::test]
 async fn sighup_loads_certificates_anew_and_does_no_harm_without_any() {
-    // of which the first second counts too
-    const YEAR_3000: Duration = Duration::from_hours(9_028_800);
     let directory = tempfile::tempdir().unwrap();
     let mut server = Started::new(program(directory.path()));
     server.read_until("serving");
@@ -209,7 +210,7 @@ async fn sighup_loads_certificates_anew_and_does_no_harm_without_any() {
     server.signal(Signal::TERM);
     assert!(server.child.wait().unwrap().success());
     tls::settings(directory.path(), &tls::authority());
-    std::fs::write(directory.path().join("ca.pem"), tls::certificate_until(YEAR_3000).0).unwrap();
+    std::fs::write(directory.path().join("ca.pem"), tls::certificate_within(2000, YEAR_3000).0).unwrap();
     let mut command = secured(directory.path());
     command.env("USER_MANAGEMENT_GRPC__TLS__CLIENT_CA", "ca.pem");
     let mut server = Started::new(command);
@@ -242,7 +243,7 @@ fn what_expires_within_two_weeks_is_told_at_the_start_and_at_a_reload_and_needs_
     let directory = tempfile::tempdir().unwrap();
     let days = |days: u64| {
         let end = Clock::System.now().plus(Duration::from_hours(24 * days)).as_micros();
-        let (certificate, key) = tls::certificate_until(Duration::from_micros(end.try_into().unwrap()));
+        let (certificate, key) = tls::certificate_within(2000, Duration::from_micros(end.try_into().unwrap()));
         for (name, text) in [("cert.pem", certificate), ("key.pem", key)] {
             tls::write_private(&directory.path().join(name), text.as_bytes());
         }
@@ -270,6 +271,20 @@ fn what_expires_within_two_weeks_is_told_at_the_start_and_at_a_reload_and_needs_
     let mut rest = String::new();
     server.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
     assert!(!rest.contains("expires soon"), "{rest}");
+}
+
+#[test]
+fn a_certificate_that_does_not_count_yet_is_told_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = tls::certificate_within(2900, YEAR_3000);
+    for (name, text) in [("cert.pem", certificate), ("key.pem", key)] {
+        tls::write_private(&directory.path().join(name), text.as_bytes());
+    }
+    let mut server = Started::new(secured(directory.path()));
+    let told = server.read_until("a certificate doesn't count yet");
+    assert!(told.contains("ERROR") && told.contains("2900-01-01"), "{told}");
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
 }
 
 #[tokio::test]

@@ -47,9 +47,10 @@ pub(crate) fn issue(authority: &Authority, uri: Option<&str>) -> (String, String
     (parameters.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
 
-/// A certificate that stands for itself until so long after 1970 began, and its key in PEM.
-pub(crate) fn certificate_until(end: Duration) -> (String, String) {
+/// A certificate that stands for itself from the beginning of a year until so long after 1970 began, and its key in PEM.
+pub(crate) fn certificate_within(year: i32, end: Duration) -> (String, String) {
     let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(year, 1, 1);
     parameters.not_after = rcgen::date_time_ymd(1970, 1, 1) + end;
     let key = KeyPair::generate().unwrap();
     (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
