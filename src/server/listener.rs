@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use rustix::io::Errno;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::ServerError;
@@ -15,6 +16,10 @@ use crate::ownership::{self, Flaw};
 
 /// How many connections wait in the kernel while the acceptor is busy or the limit is met.
 const BACKLOG: i32 = 1024;
+
+/// Bytes that the kernel keeps of a TCP connection in each direction, and as much again for its own books: as many as an HTTP/2 connection may
+/// have under way. By itself it would keep megabytes of answers for a peer that reads none of them.
+const SOCKET_BUFFER_BYTES: usize = 128 * 1024;
 
 /// A Unix socket with its file, which goes when this does.
 pub(super) struct Socket {
@@ -27,6 +32,11 @@ pub(super) fn tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Serv
     let bind = || {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
+        // those that are accepted inherit them
+        set_socket_recv_buffer_size(&listener, SOCKET_BUFFER_BYTES)?;
+        set_socket_send_buffer_size(&listener, SOCKET_BUFFER_BYTES)?;
+        // it listens already, with a shorter queue
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
@@ -150,6 +160,19 @@ mod tests {
             drop(socket);
             assert!(!path.exists());
         }
+    }
+
+    #[test]
+    fn tcp_connections_wait_in_a_long_queue_and_the_kernel_keeps_little_of_each() {
+        use rustix::net::sockopt::{socket_recv_buffer_size, socket_send_buffer_size};
+        let (listener, address) = tcp("127.0.0.1:0".parse().unwrap()).expect("bound");
+        let connect = || std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_secs(10)).expect("a place");
+        // the standard library's own queue has 128
+        let waiting: Vec<_> = std::iter::repeat_with(connect).take(300).collect();
+        let (accepted, _) = listener.accept().unwrap();
+        let kept = [socket_send_buffer_size(&accepted).unwrap(), socket_recv_buffer_size(&accepted).unwrap()];
+        assert_eq!(kept, [2 * SOCKET_BUFFER_BYTES; 2]);
+        drop(waiting);
     }
 
     #[test]
