@@ -8,7 +8,8 @@
 //! cargo bench --bench hostile -- streams
 //! ```
 //!
-//! The second takes only the attacks with such a name.
+//! The second takes only the attacks with such a name. An attacker is a process of its own (this one again, with other arguments), so that it can
+//! be ended wherever it is.
 
 // what the tests of the server attack with
 #[path = "../tests/server/hostile/assaults.rs"]
@@ -21,11 +22,8 @@ mod wire;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use assaults::Assault;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Request;
@@ -40,45 +38,73 @@ const HOSTILE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How long each attack goes on, each time.
 const WINDOW: Duration = Duration::from_secs(2);
 /// How often sink and program take turns.
-const TURNS: usize = 2;
+const TURNS: usize = 5;
 /// Between a check and the next: a tool that has other things to do.
 const PAUSE: Duration = Duration::from_micros(500);
 
+/// Says that the attack and the target named behind it are to be carried out.
+const ATTACK: &str = "--attack";
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, name, target, ..] = arguments.as_slice()
+        && first == ATTACK
+    {
+        attack(name, target.parse().expect("an address"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let site = Site::start();
     let sink = sink();
-    println!("a check's time, us                    quiet       attack on a sink   attack on the program   ratio");
-    println!("                                   p50    p99        p50    p99           p50    p99        p99");
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    for (name, assault) in assaults::ALL.into_iter().filter(|(name, _)| name.contains(&wanted)) {
-        let mut waits: [Vec<Duration>; 3] = Default::default();
+    println!("a check's time, us                    quiet       attack on a sink   attack on the program   to quiet    to sink");
+    println!("                                   p50    p99        p50    p99           p50    p99        p99        p99");
+    let wanted = arguments.into_iter().find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    for (name, _) in assaults::ALL.into_iter().filter(|(name, _)| name.contains(&wanted)) {
+        let mut figures: [Vec<Figures>; 3] = Default::default();
         for _ in 0..TURNS {
-            for (waits, target) in waits.iter_mut().zip([None, Some(sink), Some(site.tcp)]) {
-                let attack = target.map(|target| Attack::begin(assault, target));
-                waits.extend(runtime.block_on(site.checks()));
+            for (figures, target) in figures.iter_mut().zip([None, Some(sink), Some(site.tcp)]) {
+                let attack = target.map(|target| Attack::begin(name, target));
+                figures.push(Figures::of(runtime.block_on(site.checks())));
                 drop(attack);
             }
         }
-        let [quiet, beside, attacked] = waits.map(figures);
+        let [quiet, beside, attacked] = figures.map(|windows| Figures::typical(&windows));
         println!(
-            "{name:<32} {:>6} {:>6}     {:>6} {:>6}        {:>6} {:>6}      {:>5.2}x",
-            quiet.0,
-            quiet.1,
-            beside.0,
-            beside.1,
-            attacked.0,
-            attacked.1,
-            ratio(attacked.1, beside.1)
+            "{name:<32} {:>6} {:>6}     {:>6} {:>6}        {:>6} {:>6}     {:>5.2}x     {:>5.2}x",
+            quiet.p50,
+            quiet.p99,
+            beside.p50,
+            beside.p99,
+            attacked.p50,
+            attacked.p99,
+            ratio(attacked.p99, quiet.p99),
+            ratio(attacked.p99, beside.p99)
         );
     }
 }
 
-/// The median and the 99th percentile in microseconds.
-fn figures(mut waits: Vec<Duration>) -> (u128, u128) {
-    waits.sort_unstable();
-    let at = |percent: usize| waits.get(waits.len() * percent / 100).map_or(0, Duration::as_micros);
-    (at(50), at(99))
+/// What checks took in one window, in microseconds.
+#[derive(Clone, Copy)]
+struct Figures {
+    p50: u128,
+    p99: u128,
+}
+
+impl Figures {
+    fn of(mut waits: Vec<Duration>) -> Self {
+        waits.sort_unstable();
+        let at = |percent: usize| waits.get(waits.len() * percent / 100).map_or(0, Duration::as_micros);
+        Self { p50: at(50), p99: at(99) }
+    }
+
+    /// The median of each, so that a window that something else disturbed says nothing.
+    fn typical(windows: &[Self]) -> Self {
+        let median = |figure: fn(&Self) -> u128| {
+            let mut figures: Vec<_> = windows.iter().map(figure).collect();
+            figures.sort_unstable();
+            figures.get(figures.len() / 2).copied().unwrap_or_default()
+        };
+        Self { p50: median(|figures| figures.p50), p99: median(|figures| figures.p99) }
+    }
 }
 
 #[allow(clippy::cast_precision_loss, reason = "microseconds of a few seconds")]
@@ -86,31 +112,28 @@ fn ratio(one: u128, other: u128) -> f64 {
     one as f64 / other.max(1) as f64
 }
 
-/// One peer that attacks again and again until it is dropped.
-struct Attack {
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
+/// Attacks again and again, for ever.
+fn attack(name: &str, target: SocketAddr) -> ! {
+    let (_, assault) = assaults::ALL.into_iter().find(|(other, _)| *other == name).expect("such an attack");
+    loop {
+        drop(assault(target, HOSTILE));
+    }
 }
 
+/// One peer that attacks until this is dropped.
+struct Attack(Child);
+
 impl Attack {
-    fn begin(assault: Assault, target: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let attack = move || {
-            while !stopped.load(Ordering::Relaxed) {
-                drop(assault(target, HOSTILE));
-            }
-        };
-        Self { stop, thread: Some(std::thread::spawn(attack)) }
+    fn begin(name: &str, target: SocketAddr) -> Self {
+        let program = std::env::current_exe().expect("this program");
+        Self(Command::new(program).args([ATTACK, name, &target.to_string()]).spawn().expect("started"))
     }
 }
 
 impl Drop for Attack {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("the attack ends");
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -13,7 +13,7 @@
 //!
 //! What peers may hold at once is counted for each and for all (`shares`): their connections before anything is read, then each call, its
 //! request as it comes and its answer until it is taken (`calls`, `answers`). [`Limits::most_memory`] says what that comes to. What is read is
-//! read in turn (`turns`), so that whoever sends much delays themselves.
+//! read in turn (`turns`), so that whoever sends much, or is refused much, delays themselves.
 //!
 //! tonic's own graceful shutdown waits for ever for a stream that stays open, so [`Server::run`] has a deadline of its own.
 

@@ -24,6 +24,7 @@ use tracing::{Instrument as _, Span};
 use super::answers::Answers;
 use super::connection::Origin;
 use super::shares::Call;
+use super::turns::Line;
 use crate::api::status;
 use crate::api::trace::{TurnedAway, of_the_protocol};
 use crate::config::Limits;
@@ -114,11 +115,11 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let CountLayer { limits, metrics, changes } = self.layer.clone();
         let trace = request.extensions().get().copied().unwrap_or_else(|| TraceId::from_bytes([0; 16]));
-        let Some(Origin { peer, holder, answers }) = request.extensions_mut().remove() else {
+        let Some(Origin { peer, holder, answers, line }) = request.extensions_mut().remove() else {
             unreachable!("every connection says where it comes from");
         };
         request.extensions_mut().insert(peer);
-        let refusals = Refusals { trace, metrics, turned_away: TurnedAway::default(), unsaid: Arc::default() };
+        let refusals = Refusals { trace, metrics, line, turned_away: TurnedAway::default(), unsaid: Arc::default() };
         let kind = Kind::of(request.uri().path());
         // a share may be smaller than the largest answers
         let room = kind.room().min(limits.buffered_bytes_per_peer.min(limits.buffered_bytes) / 2);
@@ -168,6 +169,7 @@ where
 struct Refusals {
     trace: TraceId,
     metrics: Metrics,
+    line: Line,
     turned_away: TurnedAway,
     /// What a conversation that ends for it doesn't say by itself.
     unsaid: Arc<Mutex<Option<Status>>>,
@@ -177,6 +179,7 @@ impl Refusals {
     fn status(&self, error: &Error) -> Status {
         if let Error::LimitReached(reached) = error {
             self.metrics.limit_reached(reached.limit);
+            self.line.refused();
         }
         self.turned_away.set();
         status::unlogged(error, self.trace)

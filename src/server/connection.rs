@@ -14,7 +14,7 @@ use tonic::transport::server::Connected;
 use super::acceptor::{Accepted, Socket};
 use super::answers::Answers;
 use super::shares::{Holder, Seat};
-use super::turns::{Paced, Place};
+use super::turns::{Line, Paced, Place};
 use crate::api::peer::{Listener, Peer};
 use crate::config::Limits;
 use crate::metrics::{Metrics, Open};
@@ -44,10 +44,12 @@ pub(super) struct Connection {
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) peer: Peer,
-    /// What it is counted against,
+    /// what it is counted against,
     pub(super) holder: Holder,
-    /// and where its answers wait.
+    /// where its answers wait,
     pub(super) answers: Answers,
+    /// and who pays for what is refused.
+    pub(super) line: Line,
 }
 
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -63,6 +65,7 @@ pub(super) async fn admit(
     metrics: Metrics,
 ) -> io::Result<Connection> {
     let Accepted { socket, permit, seat, open: counted } = accepted;
+    let line = place.line.clone();
     let work = async {
         let (mut io, peer) = open(socket, place, tls).await?;
         read_preface(&mut io).await?;
@@ -70,7 +73,7 @@ pub(super) async fn admit(
     };
     let silent = || io::Error::new(io::ErrorKind::TimedOut, "no HTTP/2 preface before the deadline");
     let (io, peer) = tokio::time::timeout(limits.handshake, work).await.unwrap_or_else(|_| Err(silent()))?;
-    let origin = Origin { peer, holder: seat.holder(), answers: Answers::default() };
+    let origin = Origin { peer, holder: seat.holder(), answers: Answers::default(), line };
     let patience = limits.request;
     let often = patience / 4;
     let look = tokio::time::interval_at(Instant::now() + often, often);

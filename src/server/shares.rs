@@ -108,7 +108,7 @@ impl Shares {
             connections: Part::new(limits.connections_per_peer),
             calls: Part::new(limits.calls_per_peer),
             bytes: Part::new(limits.buffered_bytes_per_peer),
-            lines: std::iter::repeat_with(Line::default).take(self.0.cores).collect(),
+            lines: std::iter::repeat_with(Line::of_peer).take(self.0.cores).collect(),
         });
         peers.insert(peer, Arc::downgrade(&share));
         share
@@ -124,9 +124,9 @@ impl Seat {
         self.0.clone()
     }
 
-    /// Where the connection waits for its turn on a core: one that is nobody's share has turns of its own.
+    /// Where the connection waits for its turn on a core: one that is nobody's share has turns of its own, and longer ones.
     pub(super) fn line(&self, core: usize) -> Line {
-        self.0.own.as_ref().and_then(|own| own.lines.get(core)).cloned().unwrap_or_default()
+        self.0.own.as_ref().and_then(|own| own.lines.get(core)).cloned().unwrap_or_else(Line::of_many)
     }
 }
 

@@ -4,6 +4,13 @@
 //! would make everybody else wait for ten thousand calls. So a peer's connections together may read a little in each round, and what is
 //! more stays in the kernel, which tells the peer to wait. The next round begins when everything that the last one brought has had its
 //! turn: at once on a core that has nothing to do.
+//!
+//! A round is short, and between two of them the core's thread lets others of the host run that wait for the processor: those who are waiting for
+//! an answer may be among them, and would be left waiting for as long as the kernel lets a busy thread go on, some milliseconds.
+//!
+//! Taking turns still lets a peer that is refused all the time, or opens connections only to close them, use whatever others leave of the
+//! processor, and have them wait for it. So each refusal and each end of a connection costs its peer some time, in which nothing of it is read
+//! once more than a little was used up.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,17 +18,30 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-/// Bytes that a peer may read in a round: some twenty calls of ordinary clients, or sixty of who makes them as short as can be.
-const ROUND: usize = 2048;
+/// Bytes that a peer may read in a round: some five calls of ordinary clients, or fifteen of who makes them as short as can be.
+const ROUND: usize = 512;
+/// The same on a connection that speaks for many, or for the operator.
+const ROUND_OF_MANY: usize = 16 * ROUND;
 /// What a read counts at least: waking, looking and closing cost as much as the work on so many bytes.
 const READ: usize = 256;
 /// What a connection's first read counts: a TLS handshake and the state of HTTP/2 are made for it.
-const FIRST_READ: usize = 1024;
+const FIRST_READ: usize = 512;
+
+/// What being refused costs a peer on a core, so that it is a thousand times a second at most.
+const REFUSED: Duration = Duration::from_millis(1);
+/// What the end of a connection costs its peer on a core, so that it is five hundred times a second at most.
+const ENDED: Duration = Duration::from_millis(2);
+/// How much of that a peer may owe and is still read: a program that begins or ends has many connections at once.
+const FREE: Duration = Duration::from_millis(250);
+/// The most that it can owe beyond, so that it is soon read again whatever it did.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// The rounds of one core.
 #[derive(Clone, Default)]
@@ -44,33 +64,56 @@ impl Turns {
     }
 
     async fn take(self) {
+        // those that owe time, by when they don't any more
+        let mut owing: BTreeMap<(Instant, u64), Line> = BTreeMap::new();
+        let mut entered = 0;
         loop {
-            self.0.wanted.notified().await;
+            let wanted = self.0.wanted.notified();
+            match owing.first_key_value() {
+                Some((&(free, _), _)) => drop(tokio::time::timeout_at(free, wanted).await),
+                None => wanted.await,
+            }
             tokio::task::yield_now().await;
+            // to whoever else of the host waits for this processor, if anybody does
+            std::thread::yield_now();
             self.0.number.fetch_add(1, Ordering::Relaxed);
-            let lines = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut lines = std::mem::take(&mut *self.waiting());
+            let now = Instant::now();
+            while let Some(first) = owing.first_entry().filter(|first| first.key().0 <= now) {
+                lines.push(first.remove());
+            }
             for line in lines {
-                let goes_on = line.lock().wake();
-                if goes_on {
-                    self.wait(line);
+                let waits = line.lock().wake(now);
+                match waits {
+                    Waits::Nobody => {}
+                    Waits::ForTheNext => self.wait(line),
+                    Waits::Until(free) => {
+                        entered += 1;
+                        owing.insert((free, entered), line);
+                    }
                 }
             }
         }
     }
 
     fn wait(&self, line: Line) {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.waiting().push(line);
         self.0.wanted.notify_one();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The connections that one peer has on one core; clones are of the same.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Line(Arc<Mutex<Queue>>);
 
 /// What was read in a round, and who waits for the next.
-#[derive(Default)]
 struct Queue {
+    /// What may be read in a round.
+    most: usize,
     round: u64,
     read: usize,
     /// By when they began to wait.
@@ -78,12 +121,36 @@ struct Queue {
     /// Whether the next round knows of it.
     listed: bool,
     next: u64,
+    /// Until when what it owes lasts.
+    owed: Option<Instant>,
+}
+
+/// Whether connections of a line wait.
+enum Waits {
+    Nobody,
+    ForTheNext,
+    Until(Instant),
 }
 
 impl Line {
+    /// One for the connections of a peer.
+    pub(super) fn of_peer() -> Self {
+        Self(Arc::new(Mutex::new(Queue::new(ROUND))))
+    }
+
+    /// One for a connection that is nobody's share.
+    pub(super) fn of_many() -> Self {
+        Self(Arc::new(Mutex::new(Queue::new(ROUND_OF_MANY))))
+    }
+
     #[cfg(test)]
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Has the peer pay for a call that was refused to it.
+    pub(super) fn refused(&self) {
+        self.lock().owe(REFUSED, Instant::now());
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -92,23 +159,40 @@ impl Line {
 }
 
 impl Queue {
+    const fn new(most: usize) -> Self {
+        Self { most, round: 0, read: 0, waiting: BTreeMap::new(), listed: false, next: 0, owed: None }
+    }
+
     /// What may still be read in this round.
     fn left(&mut self, round: u64) -> usize {
         if self.round != round {
             self.round = round;
             self.read = 0;
         }
-        ROUND.saturating_sub(self.read)
+        self.most.saturating_sub(self.read)
     }
 
-    /// Wakes as many as may read in a round; whether others wait still.
-    fn wake(&mut self) -> bool {
-        for _ in 0..ROUND / READ {
+    fn owe(&mut self, time: Duration, now: Instant) {
+        let owed = self.owed.map_or(now, |owed| owed.max(now)) + time;
+        self.owed = Some(owed.min(now + FREE + LONGEST));
+    }
+
+    /// When its connections are read again, if they aren't now.
+    fn free(&self, now: Instant) -> Option<Instant> {
+        self.owed.and_then(|owed| owed.checked_sub(FREE)).filter(|free| *free > now)
+    }
+
+    /// Wakes as many as may read in a round, unless time is owed; whether others wait still.
+    fn wake(&mut self, now: Instant) -> Waits {
+        if let Some(at) = self.free(now).filter(|_| !self.waiting.is_empty()) {
+            return Waits::Until(at);
+        }
+        for _ in 0..self.most / READ {
             let Some((_, waker)) = self.waiting.pop_first() else { break };
             waker.wake();
         }
         self.listed = !self.waiting.is_empty();
-        self.listed
+        if self.listed { Waits::ForTheNext } else { Waits::Nobody }
     }
 }
 
@@ -136,7 +220,7 @@ impl<T> Paced<T> {
     fn turn(&mut self, context: &Context<'_>) -> Option<usize> {
         let mut line = self.place.line.lock();
         let left = line.left(self.place.turns.0.number.load(Ordering::Relaxed));
-        if left >= READ {
+        if left >= READ && line.free(Instant::now()).is_none() {
             return Some(left);
         }
         let ticket = *self.ticket.get_or_insert_with(|| {
@@ -165,8 +249,10 @@ impl<T> Paced<T> {
 
 impl<T> Drop for Paced<T> {
     fn drop(&mut self) {
+        let mut line = self.place.line.lock();
+        line.owe(ENDED, Instant::now());
         if let Some(ticket) = self.ticket {
-            self.place.line.lock().waiting.remove(&ticket);
+            line.waiting.remove(&ticket);
         }
     }
 }
@@ -242,7 +328,7 @@ mod tests {
     async fn whatever_many_connections_of_one_peer_bring_another_peer_waits_for_a_round() {
         const EACH: usize = 100_000;
         let turns = Turns::begin(&TaskTracker::new());
-        let many = Line::default();
+        let many = Line::of_peer();
         let count = Arc::new(AtomicUsize::new(0));
         let mut others = Vec::new();
         for _ in 0..50 {
@@ -250,7 +336,7 @@ mod tests {
             theirs.write_all(&vec![0; EACH]).await.unwrap();
             others.push(reading(ours, &count));
         }
-        let (mut client, mut server) = connection(&turns, &Line::default());
+        let (mut client, mut server) = connection(&turns, &Line::of_peer());
         let mut asked = 0;
         while count.load(Ordering::Relaxed) < 50 * EACH {
             let before = count.load(Ordering::Relaxed);
@@ -270,7 +356,7 @@ mod tests {
     #[tokio::test]
     async fn connections_of_a_peer_are_read_one_after_the_other() {
         let turns = Turns::begin(&TaskTracker::new());
-        let line = Line::default();
+        let line = Line::of_peer();
         let mut counts = Vec::new();
         for _ in 0..20 {
             let (mut theirs, ours) = connection(&turns, &line);
@@ -295,23 +381,33 @@ mod tests {
     #[tokio::test]
     async fn connections_that_begin_and_little_reads_count_for_what_they_cost() {
         let turns = Turns::begin(&TaskTracker::new());
-        let line = Line::default();
+        let line = Line::of_peer();
         let rounds = || turns.0.number.load(Ordering::Relaxed);
         let mut ends: Vec<_> = std::iter::repeat_with(|| connection(&turns, &line)).take(20).collect();
         for end in &mut ends {
             byte(end).await;
         }
-        assert_eq!(rounds(), 9, "two begin in each round");
+        assert_eq!(rounds(), 19, "one begins in each round");
         for _ in 0..80 {
             byte(&mut ends[0]).await;
         }
-        assert_eq!(rounds(), 19, "eight are read in each");
+        assert_eq!(rounds(), 59, "two are read in each");
+    }
+
+    #[tokio::test]
+    async fn who_speaks_for_many_is_read_for_longer() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let mut end = connection(&turns, &Line::of_many());
+        for _ in 0..ROUND_OF_MANY / READ - FIRST_READ / READ {
+            byte(&mut end).await;
+        }
+        assert_eq!(turns.0.number.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
     async fn who_goes_away_while_waiting_holds_nobody_up() {
         let turns = Turns::begin(&TaskTracker::new());
-        let line = Line::default();
+        let line = Line::of_peer();
         let mut end = connection(&turns, &line);
         for _ in 0..20 {
             while line.lock().left(turns.0.number.load(Ordering::Relaxed)) >= READ {
@@ -331,7 +427,7 @@ mod tests {
     #[tokio::test]
     async fn rounds_begin_only_while_somebody_waits() {
         let turns = Turns::begin(&TaskTracker::new());
-        let mut end = connection(&turns, &Line::default());
+        let mut end = connection(&turns, &Line::of_peer());
         for _ in 0..100 {
             byte(&mut end).await;
         }
@@ -347,8 +443,64 @@ mod tests {
 
     #[test]
     fn no_more_are_woken_than_may_read_in_a_round() {
-        let mut queue = Queue { waiting: (0..20).map(|number| (number, Waker::noop().clone())).collect(), ..Queue::default() };
-        assert!(queue.wake());
-        assert_eq!(queue.waiting.keys().copied().collect::<Vec<_>>(), (8..20).collect::<Vec<_>>(), "those that came first");
+        let mut queue = Queue { waiting: (0..20).map(|number| (number, Waker::noop().clone())).collect(), ..Queue::new(ROUND) };
+        assert!(matches!(queue.wake(Instant::now()), Waits::ForTheNext));
+        assert_eq!(queue.waiting.keys().copied().collect::<Vec<_>>(), (2..20).collect::<Vec<_>>(), "those that came first");
+    }
+
+    #[test]
+    fn who_is_refused_again_and_again_is_read_so_often_and_soon_again() {
+        let mut queue = Queue::new(ROUND);
+        let begun = Instant::now();
+        let free = u32::try_from(FREE.as_millis() / REFUSED.as_millis()).unwrap();
+        for _ in 0..free {
+            queue.owe(REFUSED, begun);
+            assert_eq!(queue.free(begun), None);
+        }
+        queue.owe(REFUSED, begun);
+        assert_eq!(queue.free(begun), Some(begun + REFUSED), "each waits for one more");
+        assert_eq!(queue.free(begun + REFUSED), None);
+        for _ in 0..100_000 {
+            queue.owe(REFUSED, begun);
+        }
+        assert_eq!(queue.free(begun), Some(begun + LONGEST), "whatever it did");
+        queue.owe(REFUSED, begun + Duration::from_hours(1));
+        assert_eq!(queue.free(begun + Duration::from_hours(1)), None, "what is over is over");
+    }
+
+    #[tokio::test]
+    async fn who_owes_time_waits_for_its_end_while_others_are_read() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let (owing, other) = (Line::of_peer(), Line::of_peer());
+        for _ in 0..10_000 {
+            owing.refused();
+        }
+        let (mut theirs, mut ours) = connection(&turns, &owing);
+        theirs.write_all(&[0]).await.unwrap();
+        let free = owing.lock().free(Instant::now()).expect("much is owed");
+        let mut end = connection(&turns, &other);
+        let waits = tokio::join!(
+            async {
+                ours.read_exact(&mut [0]).await.unwrap();
+                Instant::now()
+            },
+            async {
+                for _ in 0..100 {
+                    byte(&mut end).await;
+                }
+            }
+        );
+        assert!(waits.0 >= free);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_costs_its_peer_some_time() {
+        let turns = Turns::begin(&TaskTracker::new());
+        let line = Line::of_peer();
+        let before = Instant::now();
+        for _ in 0..100 {
+            drop(connection(&turns, &line));
+        }
+        assert!(line.lock().owed.is_some_and(|owed| owed >= before + 100 * ENDED));
     }
 }

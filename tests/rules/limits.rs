@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Each bound that is no key: the row that tells it, and where it is from.
-const FIXED: [(&str, &[(&str, &str)]); 29] = [
+const FIXED: [(&str, &[(&str, &str)]); 31] = [
     ("| fixed | 3 times the one above |", &[("app/limits/tries.rs", "const RESERVE: u32 = 3;")]),
     ("| fixed | 5 | passwords |", &[("app/sign_up.rs", "const TRIES: i64 = 5;"), ("app/logins.rs", "const TRIES: i64 = 5;")]),
     ("| fixed | 100 | at once | sessions of", &[("app/sessions.rs", "const MOST: usize = 100;")]),
@@ -41,6 +41,18 @@ const FIXED: [(&str, &[(&str, &str)]); 29] = [
     ("| fixed | 8192 | bytes | header", &[("server/core.rs", "const HEADER_LIST_BYTES: u32 = 8 * 1024;")]),
     ("| fixed | 20 | calls |", &[("server/core.rs", "const PENDING_RESETS: usize = 20;")]),
     ("| fixed | 100 | streams |", &[("server/core.rs", "const OWN_RESETS: usize = 100;")]),
+    (
+        "| fixed | 1000 | a second | calls beyond",
+        &[
+            ("server/turns.rs", "const REFUSED: Duration = Duration::from_millis(1);"),
+            ("server/turns.rs", "const FREE: Duration = Duration::from_millis(250);"),
+            ("server/turns.rs", "const LONGEST: Duration = Duration::from_secs(1);"),
+        ],
+    ),
+    (
+        "| fixed | 500 | a second | connections that end",
+        &[("server/turns.rs", "const ENDED: Duration = Duration::from_millis(2);")],
+    ),
     ("| fixed | 4096 | bytes | one question", &[("server/reflection.rs", "const QUESTION_BYTES: usize = 4 * 1024;")]),
     ("| fixed | 64 | connections at once | the operators'", &[("server.rs", "const OPERATORS_CONNECTIONS: usize = 64;")]),
     (
