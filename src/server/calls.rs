@@ -131,11 +131,16 @@ where
                 return Box::pin(std::future::ready(Ok(refused)));
             }
         };
-        let held = (kind != Kind::Conversation).then(BytesMut::new);
-        // a message's length stands before it in five bytes
-        let (asked, most) = (Arc::clone(&call), limits.message_bytes + 5);
+        let whole = (kind != Kind::Conversation).then(|| Whole {
+            held: BytesMut::new(),
+            // a message's length stands before it in five bytes
+            most: limits.message_bytes + 5,
+            until: Instant::now() + limits.request,
+            wait: None,
+        });
+        let asked = Arc::clone(&call);
         let request =
-            request.map(|inner| Body::new(Asked { inner, call: asked, refusals: refusals.clone(), held, most, ended: false }));
+            request.map(|inner| Body::new(Asked { inner, call: asked, refusals: refusals.clone(), whole, ended: false }));
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = if kind.is_change() {
@@ -195,11 +200,36 @@ struct Asked {
     inner: Body,
     call: Arc<Call>,
     refusals: Refusals,
-    /// What has come of it until it is whole, in one piece: it may come byte by byte. None for a conversation, which has no end to wait for.
-    held: Option<BytesMut>,
+    /// Until it is whole. None for a conversation, which has no end to wait for.
+    whole: Option<Whole>,
+    ended: bool,
+}
+
+/// What has come of a request that is to be whole.
+struct Whole {
+    /// In one piece: it may come byte by byte.
+    held: BytesMut,
     /// More than this is given on as it is, to be refused for its length.
     most: usize,
-    ended: bool,
+    /// Then it counts as one that never ends. Its caller has been answered, but a change would go on waiting for the rest, and keep its place.
+    until: Instant,
+    wait: Option<Pin<Box<Sleep>>>,
+}
+
+impl Whole {
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        let until = self.until;
+        self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until))).as_mut().poll(context).is_ready()
+    }
+}
+
+impl Asked {
+    /// Ends what is asked, and lets go of what came of it.
+    fn end(&mut self) {
+        self.inner = Body::empty();
+        self.whole = None;
+        self.ended = true;
+    }
 }
 
 impl http_body::Body for Asked {
@@ -209,7 +239,14 @@ impl http_body::Body for Asked {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         while !this.ended {
-            let frame = ready!(Pin::new(&mut this.inner).poll_frame(context)).transpose()?;
+            let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(context)? else {
+                if this.whole.as_mut().is_some_and(|whole| whole.is_late(context)) {
+                    this.end();
+                    let late = of_the_protocol(Code::DeadlineExceeded, "its end didn't come in time", this.refusals.trace);
+                    return Poll::Ready(Some(Err(late)));
+                }
+                return Poll::Pending;
+            };
             let data = match frame.map(Frame::into_data) {
                 Some(Ok(data)) => data,
                 // its trailers say nothing that anybody wants to know
@@ -220,23 +257,21 @@ impl http_body::Body for Asked {
                 }
             };
             if let Err(error) = this.call.asked(data.len()) {
-                this.inner = Body::empty();
-                this.held = None;
-                this.ended = true;
+                this.end();
                 let status = this.refusals.status(&error);
                 *this.refusals.unsaid() = Some(status.clone());
                 return Poll::Ready(Some(Err(status)));
             }
-            let Some(held) = &mut this.held else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
-            held.extend_from_slice(&data);
-            this.ended = held.len() > this.most;
+            let Some(whole) = &mut this.whole else { return Poll::Ready(Some(Ok(Frame::data(data)))) };
+            whole.held.extend_from_slice(&data);
+            this.ended = whole.held.len() > whole.most;
         }
-        let whole = this.held.take().filter(|whole| !whole.is_empty());
-        Poll::Ready(whole.map(|whole| Ok(Frame::data(whole.freeze()))))
+        let held = this.whole.take().map(|whole| whole.held).filter(|held| !held.is_empty());
+        Poll::Ready(held.map(|held| Ok(Frame::data(held.freeze()))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.as_ref().is_none_or(BytesMut::is_empty) && (self.ended || self.inner.is_end_stream())
+        self.whole.as_ref().is_none_or(|whole| whole.held.is_empty()) && (self.ended || self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

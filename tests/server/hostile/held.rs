@@ -63,6 +63,25 @@ async fn a_change_holds_room_for_its_answer_from_its_beginning() {
 }
 
 #[tokio::test]
+async fn a_request_whose_end_does_not_come_gives_its_place_back() {
+    for path in ["/test.Test/Much", "/test.Test/CheckMuch"] {
+        let server = Running::start("limits.calls_per_peer = 1\nlimits.request_seconds = 1");
+        let (to, channel) = (server.addresses.tcp[0], server.tcp().connect().await.expect("connected"));
+        let half = [begin(1, path, 0), wire::frame(DATA, 0, 1, &[&[0, 0, 0, 4, 0][..], &[0; 100]].concat())].concat();
+        let (frames, wire) = apart(move || {
+            let mut wire = Wire::open(to, Ipv4Addr::LOCALHOST, &[]);
+            assert!(wire.send(&half));
+            (wire.answered(LONG), wire)
+        })
+        .await;
+        assert!(is_refused(&frames), "it is told when its time is over: {frames:?}");
+        let again = async { while health_of(channel.clone(), "").await.is_err() {} };
+        tokio::time::timeout(LONG, again).await.expect("there is room, though its connection stays open");
+        drop(wire);
+    }
+}
+
+#[tokio::test]
 async fn a_change_keeps_its_place_when_its_caller_leaves_until_it_is_done() {
     let server = Running::start("limits.calls_per_peer = 1");
     let channel = server.tcp().connect().await.expect("connected");
