@@ -9,7 +9,7 @@ mod reload;
 mod secrets;
 mod tls;
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -134,6 +134,20 @@ async fn silent_connections_hold_nobody_up_and_are_closed_at_the_deadline() {
         closed(stream).await;
     }
     assert_eq!(health_of(channel, "").await.unwrap(), ServingStatus::Serving, "who speaks stays");
+}
+
+#[tokio::test]
+async fn who_begins_byte_by_byte_gets_no_longer() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let server = Running::start("limits.handshake_seconds = 1");
+    let mut stream = silent(&server);
+    stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let goes_on = move |byte: &&u8| {
+        // a reset is an end too
+        stream.write_all(&[**byte]).is_ok() && stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    let said = tokio::task::spawn_blocking(|| PREFACE.iter().take_while(goes_on).count()).await.unwrap();
+    assert!(said < PREFACE.len(), "the whole would take five seconds");
 }
 
 #[tokio::test]

@@ -24,15 +24,6 @@ pub(crate) const ALL: [(&str, Assault); 10] = [
     ("small frames", small_frames),
 ];
 
-/// Those that make the server hold something.
-pub(crate) const HOLDING: [&str; 5] = [
-    "requests that stall",
-    "thousands of streams",
-    "messages that unpack",
-    "answers not taken, windows closed",
-    "answers not taken, nothing read",
-];
-
 /// More than one peer may have, and so many that one more costs little.
 const CONNECTIONS: usize = 300;
 

@@ -80,7 +80,7 @@ async fn half_handshakes_keep_nobody_out_and_no_server_from_ending() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_tls_memory_stays_under_the_stated_bound_too() {
-    let bound = stated_bound();
+    let bound = stated_bound("");
     for (name, assault) in HALVES {
         let site = Site::secured(&UNHURRIED);
         let used = used_by(&site, assault, site.tcp).await;
