@@ -169,6 +169,49 @@ async fn every_sign_up_gets_its_own_mail_however_many_strangers_make() {
     site.nobody().await.identity.confirm_email(request).await.expect("it is the second one's own");
 }
 
+async fn sign_up(client: &mut Client, email: &str) {
+    let (email, password, display_name) = (email.to_owned(), PASSWORD.to_owned(), "Somebody".to_owned());
+    client.identity.sign_up(proto::SignUpRequest { email, password, display_name }).await.expect("anybody may sign up");
+}
+
+#[tokio::test]
+async fn who_invites_and_withdraws_over_and_over_keeps_nobodys_mail_back() {
+    let site = site("limits.mails_per_recipient_hour = 2\nlimits.mails_per_recipient_day = 3").await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    let mut manager = site.bearer(&ann.token).await;
+    for _ in 0..20 {
+        let invitation = manager.invite(BOB, Privilege::Normal, &[]).await.expect("invited");
+        site.mails_settled().await;
+        manager.withdraw(&invitation.id).await.expect("withdrawn");
+    }
+    sign_up(&mut site.nobody().await, BOB).await;
+    let all = outbox(&site, BOB).await;
+    assert_eq!((all.len(), &all[0]), (21, &waiting(60)), "the two that went are all that counts");
+    let withdrawn = (DeliveryState::Dropped, "the invitation was withdrawn first".to_owned(), None);
+    assert_eq!(all.iter().filter(|mail| **mail == withdrawn).count(), 18);
+}
+
+#[tokio::test]
+async fn however_many_cause_mail_to_an_address_all_of_it_goes_within_a_day() {
+    let site = site("limits.mails_per_recipient_hour = 1\nlimits.mails_per_recipient_day = 1").await;
+    for number in 0..4 {
+        let account = format!("acme{number}");
+        site.account(&account).await;
+        let ann = site.member(&account, &format!("ann{number}@acme.test"), Privilege::Admin, &[]).await;
+        let request = proto::InviteUserRequest {
+            account,
+            email: BOB.to_owned(),
+            privilege: Privilege::Normal.into(),
+            ..Default::default()
+        };
+        site.bearer(&ann.token).await.users.invite_user(request).await.expect("invited");
+    }
+    sign_up(&mut site.nobody().await, BOB).await;
+    let all = outbox(&site, BOB).await;
+    assert_eq!((all.len(), &all[..4]), (5, &vec![waiting(24 * 60); 4][..]));
+}
+
 #[tokio::test]
 async fn an_invitation_that_was_put_off_and_sent_again_goes_once_with_the_newest_link() {
     let site = site("limits.mails_per_recipient_hour = 1").await;
