@@ -6,7 +6,7 @@
 //!
 //! - **Nobody learns by a limit whether an address has a login, or who is known where.** What is counted by address is counted for every
 //!   address, in the same statements, and what is compared for some is compared for all ([`tries`]); mail that is too much is put off where only the owner
-//!   of the mailbox sees it.
+//!   of the mailbox and who sees the outbox see why and until when.
 //! - **Nobody is locked out by strangers.** Where a person signed in lately, or used a link from a mail, their right password opens whatever is
 //!   used up by others elsewhere. So somebody at a new place whose address is under attack asks for a reset, and is let in from there. Only who shares
 //!   the peer can use up what a person has there, or, by many tries, what everybody has.

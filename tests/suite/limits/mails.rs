@@ -237,6 +237,41 @@ async fn an_invitation_that_was_put_off_and_sent_again_goes_once_with_the_newest
     assert_eq!(reason(&manager.preview(&token).await.expect_err("refused")), "LINK_INVALID");
 }
 
+#[tokio::test]
+async fn a_manager_is_not_told_until_when_mail_waits_that_others_put_off() {
+    let site = site("limits.mails_per_recipient_hour = 1").await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    let service = site.service("tool", &["users.read", "users.write"], ACME).await;
+    ask_for_reset(&mut site.nobody().await, BOB).await;
+    site.mails_settled().await;
+    let rehearsed = async |token: &str, email: &str| {
+        let request = proto::InviteUserRequest {
+            account: ACME.to_owned(),
+            email: email.to_owned(),
+            privilege: Privilege::Normal.into(),
+            validate_only: true,
+            ..Default::default()
+        };
+        let answer = site.bearer(token).await.users.invite_user(request).await.expect("it would be done").into_inner();
+        answer.invitation.and_then(|invitation| invitation.delivery).expect("a delivery")
+    };
+    for token in [&ann.token, &service] {
+        let (busy, quiet) = (rehearsed(token, BOB).await, rehearsed(token, "cy@acme.test").await);
+        assert_eq!(busy, quiet);
+        assert_eq!((busy.next_attempt_time, busy.last_reply.as_str()), (None, ""));
+    }
+    let invitation = site.bearer(&ann.token).await.invite(BOB, Privilege::Normal, &[]).await.expect("invited").id;
+    let delivery = async |mut client: Client| client.invitation(&invitation).await.delivery.expect("a delivery");
+    let seen = delivery(site.bearer(&ann.token).await).await;
+    assert_eq!((seen.state(), seen.next_attempt_time, seen.last_reply.as_str()), (DeliveryState::Queued, None, ""));
+    let everywhere = site.service("everywhere", &["users.read", "users.write", "operations.read"], "").await;
+    for client in [site.operator().await, site.bearer(&everywhere).await] {
+        let seen = delivery(client).await;
+        assert!(seen.next_attempt_time.is_some() && seen.last_reply.starts_with("put off"), "{seen:?}");
+    }
+}
+
 impl Client {
     /// Wakes the worker by a mail that is owed: a clock that is set wakes nobody.
     async fn resume_mail(&mut self) {
