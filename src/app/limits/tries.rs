@@ -119,9 +119,11 @@ impl Paid<'_> {
         !beyond || matches!(self.typist, Typist::AtPeer { known: true, .. })
     }
 
-    /// The password was wrong, or opens nothing: what everybody is told then.
+    /// The password was wrong, or opens nothing: what everybody is told then. Where both allowances are used up, it is the one that is used up
+    /// for longer.
     pub(in crate::app) fn lost(self) -> Error {
-        self.beyond_peer.or(self.beyond_address).map_or(Error::SignInFailed, Error::LimitReached)
+        let beyond = [self.beyond_peer, self.beyond_address].into_iter().flatten();
+        beyond.max_by_key(|reached| reached.retry_after).map_or(Error::SignInFailed, Error::LimitReached)
     }
 
     /// The password was right, or wasn't looked at.
