@@ -92,7 +92,7 @@ impl Tries {
             }
             Typist::InSession(user) => {
                 let taken = self.in_session.take(&user, now);
-                taken.map_err(|retry_after| Error::LimitReached(reached(Limit::SignInPerDevice, "user", retry_after)))?;
+                taken.map_err(|retry_after| Error::LimitReached(reached(Limit::InSessionsPerUser, "user", retry_after)))?;
             }
             Typist::WithLink(peer) => {
                 let taken = self.with_links.take(&peer, now);

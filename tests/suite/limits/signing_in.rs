@@ -177,6 +177,7 @@ async fn a_stolen_session_is_no_way_to_guess_the_password() {
     }
     let refused = thief.identity.change_password(change(PASSWORD)).await.expect_err("refused");
     assert_eq!(reached(&refused), tries("sign_in_failures_per_device", "user", 20));
+    assert_eq!(refused.message(), "too many wrong passwords were typed in your sessions; try again in 20 minutes");
     let refused = thief.change_email("eve@evil.test", PASSWORD).await.expect_err("refused");
     assert_eq!(reason(&refused), "TRIES_EXHAUSTED");
     site.sign_in(ANN).await;
