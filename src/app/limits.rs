@@ -95,7 +95,7 @@ impl App {
         compared
     }
 
-    /// Counts that a link from a mail is used, before what it costs.
+    /// Counts that a link from a mail is used, or a password changed, before what it costs.
     pub(super) fn pay_for_link(&self, caller: &Caller) -> Result<(), Error> {
         if caller.is_unlimited() {
             return Ok(());

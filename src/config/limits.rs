@@ -86,7 +86,7 @@ pub struct AbuseLimits {
     pub sign_in_failures_per_device: u32,
     /// How long a person is known at a peer after they signed in from there.
     pub known_device: Duration,
-    /// Passwords in an hour that one peer has compared or hashed with links from mails.
+    /// Passwords in an hour that one peer has compared or hashed with links from mails, or changes.
     pub link_uses_per_peer: u32,
     /// Sign-ups, confirmations again and resets in an hour that one peer asks for without being signed in.
     pub mails_per_peer: u32,

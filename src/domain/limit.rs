@@ -11,7 +11,7 @@ pub enum Limit {
     SignInPerPeer = 2,
     /// Wrong passwords for one address from one peer.
     SignInPerDevice = 3,
-    /// Passwords that one peer has compared or hashed with links from mails.
+    /// Passwords that one peer has compared or hashed with links from mails, or hashed to change theirs.
     LinksPerPeer = 4,
     /// Mails that one peer asks for without being signed in.
     RequestsPerPeer = 5,
@@ -63,7 +63,7 @@ impl Limit {
             Self::SignInPerAddress => "too many wrong passwords were tried for this address",
             Self::SignInPerPeer => "too many wrong passwords came from where you are",
             Self::SignInPerDevice => "too many wrong passwords were typed for this address where you are",
-            Self::LinksPerPeer => "too many links were used from where you are",
+            Self::LinksPerPeer => "too many links were used, or passwords changed, from where you are",
             Self::RequestsPerPeer => "too many mails were asked for from where you are",
             Self::SignUpsPerPeer => "too many sign-ups came from where you are",
             Self::SignUps => "too many people signed up of late",

@@ -31,7 +31,7 @@ pub(in crate::app) enum Typist<'a> {
     AtPeer { email: Option<&'a Email>, peer: Peer, known: bool },
     /// A person with a session of theirs.
     InSession(UserId),
-    /// Whoever holds a link from a mail.
+    /// Whoever holds a link from a mail, or changes a password that was right.
     WithLink(Peer),
 }
 
