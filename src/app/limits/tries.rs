@@ -2,7 +2,8 @@
 //!
 //! A try at a peer is counted the same whether or not the address has a login, and whether or not its owner is known at that peer: for the
 //! address there, for the address everywhere, and for the peer. Where the address's or the peer's allowance is used up, tries are still
-//! compared, for as long as the peer's reserve lasts, and all are told the same, but for one: the right password of somebody who is known there.
+//! compared, from what the peer has left of its allowance and then from its reserve, and all are told the same, but for one: the right password
+//! of somebody who is known there.
 //! So those are never kept out by other peers, and whoever isn't let in hears nothing, by what is said or by what it costs.
 
 use std::hash::{BuildHasher as _, RandomState};
