@@ -115,11 +115,11 @@
 //! - **That somebody else tries an address**: the last of its 20 tries an hour is gone sooner for whoever counts them. Whether it has a login
 //!   isn't told.
 //! - **An address that five peers sign up with** and don't confirm: its owner's own sign-up has no place until one of theirs expires, a day at
-//!   most. An operator makes the login (`CreateUser`), whose mail brings a link that sets the password.
+//!   most. An operator makes the login (`CreateUser`), whose mail brings a link that sets the password, over the operators' socket at once.
 //! - **That mail to an address waits**: who invites it sees that the mail doesn't go at once, and later when it went. Why isn't told, nor until when;
 //!   others' mail to the address may be the reason, or the relay.
 //! - **Mail that is late.** Who asks for much to one address has other mail to it put off for up to a day, but for resets, of which one goes
-//!   each hour; what operators send (`SendPasswordReset`, `ResendInvitation`) isn't put off.
+//!   each hour; what comes over the operators' socket (`SendPasswordReset`, `ResendInvitation`) isn't put off.
 //! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good;
 //!   a person's sessions at once are bounded.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.

@@ -272,6 +272,39 @@ async fn a_manager_is_not_told_until_when_mail_waits_that_others_put_off() {
     }
 }
 
+#[tokio::test]
+async fn what_a_super_admins_session_sends_waits_like_others_and_its_link_counts_from_then() {
+    let site = site("limits.mails_per_recipient_hour = 1").await;
+    let sue = site.person("sue@site.test").await;
+    let mark = proto::SetSuperAdminRequest { user: sue.id.clone(), super_admin: true, ..Default::default() };
+    site.operator().await.operations.set_super_admin(mark).await.expect("the operator may");
+    site.confirmed(BOB).await;
+    let mut as_sue = site.bearer(&sue.token).await;
+    let reset = proto::SendPasswordResetRequest { user: BOB.to_owned(), ..Default::default() };
+    for _ in 0..2 {
+        as_sue.users.send_password_reset(reset.clone()).await.expect("she is an operator");
+    }
+    assert_eq!(outbox(&site, BOB).await[0], waiting(60), "a reset an hour, whoever asks for it");
+    let sent = site.mails_to(BOB).len();
+    site.operator().await.users.send_password_reset(reset).await.expect("the operator may");
+    site.mails_settled().await;
+    assert_eq!(site.mails_to(BOB).len(), sent + 1, "what comes over the operators' socket waits for nothing");
+    site.clock.advance(HOUR);
+    site.operator().await.resume_mail().await;
+    let token = site.mailed_token(BOB).await;
+    assert_eq!(site.mails_to(BOB).len(), sent + 2);
+    site.clock.advance(HOUR.saturating_sub(Duration::from_micros(1)));
+    let request = proto::ResetPasswordRequest { token, password: "hammer and tongs".to_owned() };
+    site.nobody().await.identity.reset_password(request).await.expect("it has all of its hour");
+
+    ask_for_reset(&mut site.nobody().await, "cy@acme.test").await;
+    let sue = site.sign_in("sue@site.test").await;
+    let request =
+        proto::CreateUserRequest { email: "cy@acme.test".to_owned(), display_name: "Cy".to_owned(), ..Default::default() };
+    site.bearer(&sue.token).await.users.create_user(request).await.expect("she is an operator");
+    assert_eq!(outbox(&site, "cy@acme.test").await[0], waiting(60));
+}
+
 impl Client {
     /// Wakes the worker by a mail that is owed: a clock that is set wakes nobody.
     async fn resume_mail(&mut self) {
