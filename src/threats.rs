@@ -21,7 +21,7 @@
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
 //! | which addresses have a login, which accounts, people and invitations there are | one answer for all of them, by the same hashes, statements and rows ([`crate::app::sign_up`], [`crate::app::admission`]); a login whose hash still has a former cost isn't alone with it | `suite refusals`, `outsiders` |
-//! | guessing passwords, one address or many | tries are paid for before hashing, by address and peer, known people's too, and capped in total; strangers elsewhere lock nobody out (`app::limits`) | `suite limits::signing_in`, `outsiders at_once` |
+//! | guessing passwords, one address or many | tries are paid for before hashing, by address and peer, known people's too, and capped in total for one address; strangers elsewhere lock nobody out (`app::limits`) | `suite limits::signing_in`, `outsiders at_once` |
 //! | who is known at a peer that they share, by having its or an address's tries used up | all are compared and answered alike then, from a reserve of the peer's | `outsiders used_up` |
 //! | guessing tokens | 256 random bits, or a MAC of 256 bits over a nonce of 128; compared in constant time; checked by form first | `lib token`, `suite callers` |
 //! | using up the host by hashing | a peer pays for each hash before it is made; a bounded number at once, and peers take turns | `outsiders at_once`, `lib turns` |
@@ -111,13 +111,21 @@
 //! - **A flood of packets** that fills the network before the service.
 //! - **A shared peer.** Who shares an address with a person can use up that person's tries there by 20 wrong ones an hour, and by some 1,200
 //!   those of everybody there: one of 20 comes back every three minutes, sessions go on, and elsewhere people get in, with a link from a mail
-//!   where they aren't known. A proxy that isn't listed in `web.trusted_proxies` makes one peer of all who come through it.
+//!   where they aren't known. By 500 mails an hour, `limits.mails_per_peer`, they use up everybody's sign-ups and resets there for an hour. A proxy
+//!   that isn't listed in `web.trusted_proxies` makes one peer of all who come through it.
 //! - **That somebody else tries an address**: the last of its 20 tries an hour is gone sooner for whoever counts them. Whether it has a login
 //!   isn't told.
+//! - **Passwords tried at many addresses from many networks** are bounded by each peer's allowance and by how fast passwords are hashed, and in
+//!   total by nothing else.
+//! - **Sign-ups of everybody.** Ten peers, such as ten /64s of one /48, can use up `limits.sign_ups`. Newcomers hear `REQUESTS_EXHAUSTED` until
+//!   those expire, a day at most; operators make logins (`CreateUser`) meanwhile.
+//! - **A mailbox with sub-addresses.** `x+1@` and `x+2@` are addresses of their own, and the mailbox gets the pace of each.
 //! - **An address that five peers sign up with** and don't confirm: its owner's own sign-up has no place until one of theirs expires, a day at
-//!   most. An operator makes the login (`CreateUser`), whose mail brings a link that sets the password.
+//!   most. An operator makes the login (`CreateUser`), whose mail brings a link that sets the password, over the operators' socket at once.
+//! - **That mail to an address waits**: who invites it sees that the mail doesn't go at once, and later when it went. Why isn't told, nor until when;
+//!   others' mail to the address may be the reason, or the relay.
 //! - **Mail that is late.** Who asks for much to one address has other mail to it put off for up to a day, but for resets, of which one goes
-//!   each hour; what operators send (`SendPasswordReset`, `ResendInvitation`) isn't put off.
+//!   each hour; a link that ends meanwhile, as a sign-up's may, doesn't go at all. What comes over the operators' socket (`SendPasswordReset`, `ResendInvitation`) isn't put off.
 //! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good;
 //!   a person's sessions at once are bounded.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.

@@ -265,7 +265,7 @@ pub(super) fn invitation(app: &App, shown: &Shown, sees: Sees) -> proto::Invitat
         sent_time: it.delivery.as_ref().and_then(|delivery| delivery.sent).map(time),
         send_count: i32::try_from(it.send_count).unwrap_or(i32::MAX),
         first_opened_time: it.first_opened.map(time),
-        delivery: it.delivery.as_ref().map(|each| delivery(each, sees.manager)),
+        delivery: it.delivery.as_ref().map(|each| delivery(each, sees)),
         held_reason: held(shown.held).into(),
         etag: app.etag(it.version),
         warnings: warnings(&suspicion),
@@ -287,12 +287,14 @@ fn granted_by(grantor: Grantor) -> String {
     }
 }
 
-fn delivery(delivery: &Delivery, with_replies: bool) -> proto::Delivery {
+fn delivery(delivery: &Delivery, sees: Sees) -> proto::Delivery {
+    // of all that wait for their first attempt alike, put off or not: what isn't told of one would tell
+    let told = sees.outbox || delivery.attempts > 0 || !delivery.state.is_open();
     proto::Delivery {
         state: delivery_state(delivery.state).into(),
         attempts: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
-        last_reply: if with_replies { delivery.last_reply.clone() } else { String::new() },
-        next_attempt_time: delivery.due.map(time),
+        last_reply: if told && sees.manager { delivery.last_reply.clone() } else { String::new() },
+        next_attempt_time: delivery.due.filter(|_| told).map(time),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Sees {
     pub manager: bool,
     /// Which other domains there are in the account: not for services that write and may not read.
     pub domains: bool,
+    /// When a mail goes that nobody tried to send yet: it tells whether others caused mail to the address, and is for those who see the outbox.
+    pub outbox: bool,
 }
 
 /// The account that a request names, looked up by somebody who may know whether it is there.
@@ -116,7 +118,7 @@ impl Admitted {
             Who::Service(calling) => calling.scopes.contains(Scope::UsersRead),
             Who::Nobody | Who::Operator(_) | Who::Person(_) | Who::ApiToken(_) => true,
         };
-        Sees { manager, domains: manager && reads }
+        Sees { manager, domains: manager && reads, outbox: app.operations_reader(&self.caller).is_ok() }
     }
 
     fn manages(&self, app: &App) -> bool {

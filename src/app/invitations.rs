@@ -31,6 +31,12 @@ use crate::store::{Tx, accounts, addresses, members, services, users};
 pub use batch::Invitee;
 pub use listing::Filter;
 
+/// Why the mail of an invitation that was withdrawn doesn't go.
+pub(super) const WITHDRAWN_FIRST: &str = "the invitation was withdrawn first";
+
+/// Why the mail of one that was answered doesn't.
+pub(super) const ANSWERED_FIRST: &str = "the invitation was answered first";
+
 /// An invitation as it stands at a moment.
 #[derive(Clone, Debug)]
 pub struct Shown {
@@ -351,12 +357,14 @@ fn entitles(scopes: ScopeSet, bound: Option<AccountId>, invitation: &Invitation)
         && (invitation.grantor.user.is_none() || scopes.contains(Scope::UsersActAs))
 }
 
-/// Ends an unanswered invitation and records how.
+/// Ends an unanswered invitation with its mail if that waits, and records how.
 pub(super) async fn end(tx: &mut Tx, invitation: &mut Invitation, kind: fn(InvitationState) -> Change) -> Result<(), Error> {
     invitation.version = tx.next_version();
     if !invitations::end(tx, invitation).await? {
         return Err(Error::internal("an invitation changed inside its own transaction"));
     }
+    let why = if invitation.state == Stored::Withdrawn { WITHDRAWN_FIRST } else { ANSWERED_FIRST };
+    mails::drop_of_invitation(tx, invitation.id, why).await?;
     let state = invitation.event_state(tx)?;
     tx.record(kind(state)).await
 }

@@ -3,6 +3,7 @@
 mod logins;
 
 use super::App;
+use super::invitations::{ANSWERED_FIRST, WITHDRAWN_FIRST};
 use crate::config::{MOST_SIGN_UPS_PER_ADDRESS, Signup};
 use crate::domain::error::Error;
 use crate::domain::id::{InvitationId, SignUpId, UserId};
@@ -49,10 +50,8 @@ impl App {
         match invitation.state_at(self.now()) {
             InvitationState::Pending => {}
             InvitationState::Expired => return Ok(Decision::Drop("the invitation expired first")),
-            InvitationState::Withdrawn => return Ok(Decision::Drop("the invitation was withdrawn first")),
-            InvitationState::Accepted | InvitationState::Ignored => {
-                return Ok(Decision::Drop("the invitation was answered first"));
-            }
+            InvitationState::Withdrawn => return Ok(Decision::Drop(WITHDRAWN_FIRST)),
+            InvitationState::Accepted | InvitationState::Ignored => return Ok(Decision::Drop(ANSWERED_FIRST)),
         }
         let (granted_by, named) = match (invitation.grantor.user, invitation.grantor.service) {
             (Some(user), _) => users::by_id(&mut connection, user).await?.map(|user| (user.display_name, Some(user.id))),

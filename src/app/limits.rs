@@ -6,7 +6,7 @@
 //!
 //! - **Nobody learns by a limit whether an address has a login, or who is known where.** What is counted by address is counted for every
 //!   address, in the same statements, and what is compared for some is compared for all ([`tries`]); mail that is too much is put off where only the owner
-//!   of the mailbox sees it.
+//!   of the mailbox and who sees the outbox see why and until when.
 //! - **Nobody is locked out by strangers.** Where a person signed in lately, or used a link from a mail, their right password opens whatever is
 //!   used up by others elsewhere. So somebody at a new place whose address is under attack asks for a reset, and is let in from there. Only who shares
 //!   the peer can use up what a person has there, or, by many tries, what everybody has.
@@ -14,8 +14,8 @@
 //! - **Where mail is caused, a restart forgets nothing**: `mails.planned` and the rows of `spending` count. Wrong passwords are counted in memory
 //!   ([`buckets`]).
 //! - **Mail that is put off** goes when enough of those before it to its address are an hour or a day old, a reset when the last one is an hour old
-//!   at the latest. A newer one of its kind about the same takes the place of one that waits so; sign-ups each keep theirs, since each has its own
-//!   link (`store::mails`).
+//!   at the latest, and everything within a day. A newer one of its kind about the same takes the place of one that waits so; sign-ups each keep
+//!   theirs, since each has its own link, and the mail of an invitation that ends gives its place back (`store::mails`).
 //! - **Sign-ups of one address share its places by peer** ([`places`]): a newcomer where all are taken gets the newest place of the peer
 //!   that has most, if that peer still has as many as the newcomer's then, and otherwise none, with the same answer and a mail that brings
 //!   the links there are; that sign-up is kept as one that has ended, so that it costs and counts like any other. So the oldest sign-up of each
@@ -95,7 +95,7 @@ impl App {
         compared
     }
 
-    /// Counts that a link from a mail is used, before what it costs.
+    /// Counts that a link from a mail is used, or a password changed, before what it costs.
     pub(super) fn pay_for_link(&self, caller: &Caller) -> Result<(), Error> {
         if caller.is_unlimited() {
             return Ok(());

@@ -100,6 +100,8 @@ impl App {
         let (user, hash) = self.login_of(person.signed_in.user).await?;
         let context = [user.email.as_str(), user.display_name.as_str()];
         let password = self.choose_password(text, &context).map_err(|error| Error::field("new_password", &error))?;
+        // a right password is given back, and what the new one costs wouldn't be paid for
+        self.pay_for_link(caller)?;
         if self.compare_in_session(caller, user.id, typed, hash.clone()).await? == Match::No {
             return Err(Error::PasswordWrong);
         }

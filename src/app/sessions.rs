@@ -1,5 +1,7 @@
 //! Sessions: signing in and out, and who one is.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::App;
@@ -92,7 +94,7 @@ impl App {
             on_behalf_of: None,
             ..caller.origin().clone()
         };
-        let (peer, make_way) = (caller.peer(), self.beyond_most(user));
+        let (peer, before) = (caller.peer(), self.last_uses(user, authenticated));
         let made = self
             .store
             .write(origin, async move |tx| {
@@ -111,9 +113,7 @@ impl App {
                     authenticated,
                     expires: authenticated.plus(lifetime),
                 };
-                for session in make_way {
-                    end(tx, session).await?;
-                }
+                make_way(tx, user.id, authenticated, &before).await?;
                 sessions::insert(tx, &session).await?;
                 devices::note(tx, user.id, peer).await?;
                 tx.record(Change::SessionStarted(session)).await?;
@@ -123,14 +123,11 @@ impl App {
         Ok(made.map(|(user, expires)| SignedInNow { token, expires, user }))
     }
 
-    /// The sessions of a person that make way for one more: those that were idle for longest, unless fewer than the most are there. Sign-ins
-    /// at once find the same ones, and the next makes up for it.
-    fn beyond_most(&self, user: UserId) -> Vec<SessionId> {
+    /// When the sessions of a person were last used; none of those that ended by time.
+    fn last_uses(&self, user: UserId, now: Timestamp) -> BTreeMap<SessionId, Option<Timestamp>> {
         let view = self.directory.view();
-        let mut all: Vec<&Session> = view.sessions_of(user, SessionId::from_bytes([0; 16])).collect();
-        all.sort_by_key(|session| session.last_used());
-        let beyond = (all.len() + 1).saturating_sub(MOST).min(MAKE_WAY);
-        all.into_iter().take(beyond).map(|session| session.id).collect()
+        let all = view.sessions_of(user, SessionId::from_bytes([0; 16]));
+        all.map(|session| (session.id, session.counts(now, self.session.idle).then(|| session.last_used()))).collect()
     }
 
     /// Ends the calling session.
@@ -195,6 +192,27 @@ impl App {
         memberships.retain(|member| oneself.within.is_none_or(|account| account == member.membership.account));
         Ok((user, memberships))
     }
+}
+
+/// Has sessions of a person make way for one more, those that were idle for longest, unless fewer than the most are there. What counts is
+/// judged inside the write, since many sign-ins may share a view of `before`; those begun since were used last.
+async fn make_way(
+    tx: &mut Tx,
+    user: UserId,
+    now: Timestamp,
+    before: &BTreeMap<SessionId, Option<Timestamp>>,
+) -> Result<(), Error> {
+    let mut live = sessions::live_of(tx, user, now).await?;
+    live.retain(|session| before.get(session) != Some(&None));
+    let beyond = (live.len() + 1).saturating_sub(MOST).min(MAKE_WAY);
+    if beyond == 0 {
+        return Ok(());
+    }
+    live.sort_by_key(|session| before.get(session).copied().flatten().map_or((true, None), |used| (false, Some(used))));
+    for session in live.into_iter().take(beyond) {
+        end(tx, session).await?;
+    }
+    Ok(())
 }
 
 /// Ends a session that is there, or has ended.

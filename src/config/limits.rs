@@ -84,9 +84,9 @@ pub struct AbuseLimits {
     pub sign_in_failures_per_peer: u32,
     /// Wrong passwords in an hour for one address from one peer, or of one person in their sessions.
     pub sign_in_failures_per_device: u32,
-    /// How long a person is known at a peer after they signed in from there.
+    /// How long a person is known at a peer after they signed in from there; never not at all, or strangers would lock people out.
     pub known_device: Duration,
-    /// Passwords in an hour that one peer has compared or hashed with links from mails.
+    /// Passwords in an hour that one peer has compared or hashed with links from mails, or changes.
     pub link_uses_per_peer: u32,
     /// Sign-ups, confirmations again and resets in an hour that one peer asks for without being signed in.
     pub mails_per_peer: u32,
@@ -113,7 +113,7 @@ pub struct AbuseLimits {
 impl AbuseLimits {
     pub(super) fn take(settings: &mut Settings) -> Self {
         const MOST: u32 = 1_000_000;
-        let days: u64 = settings.whole("limits.known_device_days", 30, 0..=365);
+        let days: u64 = settings.whole("limits.known_device_days", 30, 1..=365);
         Self {
             sign_in_failures_per_address: settings.whole("limits.sign_in_failures_per_address", 20, 0..=MOST),
             sign_in_failures_per_peer: settings.whole("limits.sign_in_failures_per_peer", 300, 0..=MOST),

@@ -282,3 +282,13 @@ fn a_file_for_a_password_is_for_its_owner_and_perhaps_a_group() {
         assert_eq!(violations, if is_taken { Vec::new() } else { vec![said] }, "{mode:o}");
     }
 }
+
+#[test]
+fn what_keeps_strangers_from_locking_people_out_can_not_be_switched_off() {
+    for key in ["known_device_days", "sign_ups_per_address"] {
+        assert_eq!(refused(&format!("limits.{key} = 0")).len(), 1, "{key}");
+        assert!(Config::from_toml(&format!("limits.{key} = 1")).is_ok(), "{key}");
+    }
+    let others = "sign_in_failures_per_address = 0, sign_in_failures_per_peer = 0, sign_in_failures_per_device = 0, sign_ups = 0";
+    assert!(Config::from_toml(&format!("limits = {{ {others} }}")).is_ok());
+}

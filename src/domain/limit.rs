@@ -9,9 +9,9 @@ pub enum Limit {
     SignInPerAddress = 1,
     /// Wrong passwords from one peer.
     SignInPerPeer = 2,
-    /// Wrong passwords for one address from one peer, or in one person's sessions.
+    /// Wrong passwords for one address from one peer.
     SignInPerDevice = 3,
-    /// Passwords that one peer has compared or hashed with links from mails.
+    /// Passwords that one peer has compared or hashed with links from mails, or hashed to change theirs.
     LinksPerPeer = 4,
     /// Mails that one peer asks for without being signed in.
     RequestsPerPeer = 5,
@@ -31,6 +31,8 @@ pub enum Limit {
     CallsPerPeer = 12,
     /// Bytes of one peer's requests and answers at once.
     BytesPerPeer = 13,
+    /// Wrong passwords that one person types in their sessions: as many as for one address from one peer, by the same key.
+    InSessionsPerUser = 14,
 }
 
 impl Limit {
@@ -40,7 +42,7 @@ impl Limit {
         match self {
             Self::SignInPerAddress => "limits.sign_in_failures_per_address",
             Self::SignInPerPeer => "limits.sign_in_failures_per_peer",
-            Self::SignInPerDevice => "limits.sign_in_failures_per_device",
+            Self::SignInPerDevice | Self::InSessionsPerUser => "limits.sign_in_failures_per_device",
             Self::LinksPerPeer => "limits.link_uses_per_peer",
             Self::RequestsPerPeer => "limits.mails_per_peer",
             Self::SignUpsPerPeer => "limits.sign_ups_per_peer",
@@ -61,7 +63,7 @@ impl Limit {
             Self::SignInPerAddress => "too many wrong passwords were tried for this address",
             Self::SignInPerPeer => "too many wrong passwords came from where you are",
             Self::SignInPerDevice => "too many wrong passwords were typed for this address where you are",
-            Self::LinksPerPeer => "too many links were used from where you are",
+            Self::LinksPerPeer => "too many links were used, or passwords changed, from where you are",
             Self::RequestsPerPeer => "too many mails were asked for from where you are",
             Self::SignUpsPerPeer => "too many sign-ups came from where you are",
             Self::SignUps => "too many people signed up of late",
@@ -71,13 +73,17 @@ impl Limit {
             Self::ApiTokensPerUser => "the personal tokens that may be made in a day are used up",
             Self::CallsPerPeer => "too many calls at once come from where you are",
             Self::BytesPerPeer => "requests and answers at once from where you are have too many bytes",
+            Self::InSessionsPerUser => "too many wrong passwords were typed in your sessions",
         }
     }
 
     /// Whether it is about typing passwords.
     #[must_use]
     pub const fn is_of_tries(self) -> bool {
-        matches!(self, Self::SignInPerAddress | Self::SignInPerPeer | Self::SignInPerDevice | Self::LinksPerPeer)
+        matches!(
+            self,
+            Self::SignInPerAddress | Self::SignInPerPeer | Self::SignInPerDevice | Self::LinksPerPeer | Self::InSessionsPerUser
+        )
     }
 
     /// Whether it is about inviting.

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteConnection;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::Error;
 use crate::domain::event::{LoginLinkState, Personal};
-use crate::domain::id::{AddressId, LoginLinkId, SessionId, UserId};
+use crate::domain::id::{AddressId, LoginLinkId, MailId, SessionId, UserId};
 use crate::domain::login::LinkPurpose;
 use crate::domain::token::Nonce;
 
@@ -136,6 +136,19 @@ pub async fn insert(tx: &mut Tx, link: &LoginLink) -> Result<(), Error> {
     .execute(tx.sql())
     .await?;
     Ok(())
+}
+
+/// Has a link's lifetime begin when its mail goes at the earliest; answers when it ends. One that is put off would bring a link that ended.
+pub async fn begin_with(tx: &mut Tx, link: LoginLinkId, mail: MailId) -> Result<Timestamp, Error> {
+    let row = sqlx::query!(
+        r#"update login_links set expires = expires + coalesce((select due - created from mails where mails.id = ?), 0)
+            where id = ? returning expires as "expires: Timestamp""#,
+        mail,
+        link
+    )
+    .fetch_one(tx.sql())
+    .await?;
+    Ok(row.expires)
 }
 
 /// The link of an id.

@@ -254,6 +254,19 @@ pub async fn drop_requested_resets(tx: &mut Tx, user: UserId) -> Result<(), Erro
     Ok(())
 }
 
+/// Drops the mail of an invitation that ended while it waited for its first attempt, and gives its place back: who invites and withdraws over
+/// and over takes up none. What is dropped at an attempt keeps its place, which would tell of addresses that have a login.
+pub async fn drop_of_invitation(tx: &mut Tx, invitation: InvitationId, why: &str) -> Result<(), Error> {
+    sqlx::query!(
+        "update mails set state = 5, planned = null, last_reply = ? where invitation = ? and state = 1 and attempts = 0",
+        why,
+        invitation
+    )
+    .execute(tx.sql())
+    .await?;
+    Ok(())
+}
+
 /// Deletes mails other than those of invitations, once they are settled and older than a moment, and their addresses if nothing else mentions them.
 /// Those of invitations stay with their invitation.
 pub async fn purge(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {

@@ -54,6 +54,18 @@ pub async fn by_id(tx: &mut Tx, id: SessionId) -> Result<Option<SessionState>, E
     Ok(row)
 }
 
+/// A user's sessions that haven't been ended or expired, in the order in which they were begun; how long they are idle isn't looked at.
+pub async fn live_of(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<SessionId>, Error> {
+    let rows = sqlx::query!(
+        r#"select id as "id: SessionId" from sessions where user = ? and ended is null and expires > ? order by id"#,
+        user,
+        now
+    )
+    .fetch_all(tx.sql())
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
 /// Whether a session hasn't been ended; what ends by time was judged before.
 pub async fn is_live(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
     let row =

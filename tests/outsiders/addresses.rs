@@ -259,3 +259,25 @@ async fn a_peer_that_has_had_its_mails_can_not_tell_what_there_is_of_an_address(
         assert_eq!(some_calls(&mut ledger, &site, 1, &CALLS[..3], &kind.address()).await, unknown, "{kind:?}");
     }
 }
+
+#[tokio::test]
+async fn whoever_changes_their_address_can_not_tell_what_there_is_of_the_new_one() {
+    let mut ledger = Ledger::open().await;
+    let mut site = all_kinds().await;
+    site.restart(Some("signup = \"open\"\nlimits.address_changes_per_user = 0")).await;
+    let (me, channel) = (Identified::by(&site.person("mover@acme.test").await.token), site.tcp_channel().await);
+    let change = async |ledger: &mut Ledger, address: &str| {
+        let method = method("ChangeEmail");
+        let request = request(&method, &[("email", address), ("password", PASSWORD)]);
+        let answer = heard(ledger, &channel, &me, &method, &request).await;
+        site.mails_settled().await;
+        answer
+    };
+    // each ends the link of the one before
+    change(&mut ledger, "first@acme.test").await;
+    let unknown = change(&mut ledger, &Kind::Unknown.address()).await;
+    assert_eq!((unknown.0.status.as_str(), unknown.1.hashes.len(), &unknown.1.writes[..]), ("OK", 1, &[true][..]));
+    for kind in KINDS {
+        assert_eq!(change(&mut ledger, &kind.address()).await, unknown, "{kind:?}");
+    }
+}

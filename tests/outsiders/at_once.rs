@@ -1,9 +1,10 @@
 //! Many calls of one peer at once: what is hashed was paid for before, so no more is than is allowed.
 
 use futures_util::future::join_all;
+use tonic::{Response, Status};
 use user_management::proto;
 
-use crate::client::reason;
+use crate::client::{Client, Identified, reason};
 use crate::ledger::{Cost, Ledger};
 use crate::site::{PASSWORD, Site};
 
@@ -48,4 +49,47 @@ async fn of_passwords_that_are_typed_at_once_no_more_are_compared_than_are_allow
     let many = (0..20).map(|number| format!("person{number}@acme.test")).collect();
     assert_eq!(guesses(many).await, (19, 13), "at many: one of the peer's, and its reserve, of which nothing opens anything");
     assert_eq!(guesses(vec!["more@acme.test".to_owned(); 12]).await, (12, 0));
+}
+
+async fn outcome<T>(ledger: &mut Ledger, rpc: &str, call: impl Future<Output = Result<Response<T>, Status>>) -> (String, usize) {
+    let (answer, cost) = ledger.cost_of(rpc, call).await;
+    (answer.map_or_else(|refused| reason(&refused), |_| "OK".to_owned()), cost.hashes.len())
+}
+
+#[tokio::test]
+async fn links_and_changes_of_password_are_paid_for_before_anything_is_hashed() {
+    let mut ledger = Ledger::open().await;
+    let site = Site::with("signup = \"open\"\nlimits.link_uses_per_peer = 4").await;
+    let mut people = Vec::new();
+    for email in ["ann@acme.test", "bob@acme.test", "cy@acme.test", "di@acme.test"] {
+        people.push(site.person(email).await);
+    }
+    let [ann, bob, cy, _] = &people[..] else { unreachable!("four, whose links were all that their peer may use") };
+    let mut nobody = site.nobody().await;
+    let request =
+        proto::SignUpRequest { email: "eve@acme.test".to_owned(), password: PASSWORD.to_owned(), display_name: "Eve".to_owned() };
+    nobody.identity.sign_up(request).await.expect("anybody may");
+    let request = proto::ChangeEmailRequest { email: "new@acme.test".to_owned(), password: PASSWORD.to_owned() };
+    site.bearer(&ann.token).await.identity.change_email(request).await.expect("her password");
+    nobody.identity.request_password_reset(proto::RequestPasswordResetRequest { email: bob.email.clone() }).await.expect("any");
+    let confirm = |token| proto::ConfirmEmailRequest { token, password: PASSWORD.to_owned() };
+    let confirmation = confirm(site.mailed_token("eve@acme.test").await);
+    let address = confirm(site.mailed_token("new@acme.test").await);
+    let (token, new) = (site.mailed_token(&bob.email).await, "hammer and tongs".to_owned());
+    let reset = proto::ResetPasswordRequest { token, password: new.clone() };
+    let change = proto::ChangePasswordRequest { password: PASSWORD.to_owned(), new_password: new };
+    for (last, used_up) in [(1, true), (2, false)] {
+        let channel = site.channel_from(last).await;
+        let mut nobody = Client::new(channel.clone(), Identified::default());
+        let mut as_cy = Client::new(channel, Identified::by(&cy.token));
+        let expected = |hashes| if used_up { ("TRIES_EXHAUSTED".to_owned(), 0) } else { ("OK".to_owned(), hashes) };
+        let confirmed = outcome(&mut ledger, "ConfirmEmail", nobody.identity.confirm_email(confirmation.clone())).await;
+        assert_eq!(confirmed, expected(1), "of a sign-up");
+        let confirmed = outcome(&mut ledger, "ConfirmEmail", nobody.identity.confirm_email(address.clone())).await;
+        assert_eq!(confirmed, expected(1), "of another address");
+        let set = outcome(&mut ledger, "ResetPassword", nobody.identity.reset_password(reset.clone())).await;
+        assert_eq!(set, expected(1));
+        let changed = outcome(&mut ledger, "ChangePassword", as_cy.identity.change_password(change.clone())).await;
+        assert_eq!(changed, expected(2));
+    }
 }

@@ -116,7 +116,19 @@ async fn a_token_of_a_link_that_is_made_up_costs_the_same_whatever_it_names() {
     };
     let made = site.operator().await.users.create_user(request).await.expect("the operator may").into_inner();
     let password = made.link.expect("a link").token;
-    for (rpc, token) in [("PreviewInvitation", &invitation), ("ConfirmEmail", &sign_up), ("ResetPassword", &password)] {
+    let eve = site.person("eve@evil.test").await;
+    let request = proto::ChangeEmailRequest { email: "eve@other.test".to_owned(), password: crate::site::PASSWORD.to_owned() };
+    site.bearer(&eve.token).await.identity.change_email(request).await.expect("her password");
+    let address = site.mailed_token("eve@other.test").await;
+    let (nobody, eve) = (Identified::default(), Identified::by(&eve.token));
+    for (who, rpc, token) in [
+        (&nobody, "PreviewInvitation", &invitation),
+        (&nobody, "ConfirmEmail", &sign_up),
+        (&nobody, "ConfirmEmail", &address),
+        (&nobody, "ResetPassword", &password),
+        (&eve, "AcceptInvitation", &invitation),
+        (&eve, "IgnoreInvitation", &invitation),
+    ] {
         // another code for what is there, and for what isn't
         let other = |at: usize| {
             let (before, after) = (&token[..at], &token[at + 1..]);
@@ -125,6 +137,6 @@ async fn a_token_of_a_link_that_is_made_up_costs_the_same_whatever_it_names() {
         let (other_code, other_object) = (other(40), other(24));
         let asked =
             [&other_code, &other_object].map(|token| vec![("token", token.as_str()), ("password", "three purple otters")]);
-        assert_alike(&mut ledger, &site, &Identified::default(), &method(rpc), &asked).await;
+        assert_alike(&mut ledger, &site, who, &method(rpc), &asked).await;
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A try at a peer is counted the same whether or not the address has a login, and whether or not its owner is known at that peer: for the
 //! address there, for the address everywhere, and for the peer. Where the address's or the peer's allowance is used up, tries are still
-//! compared, for as long as the peer's reserve lasts, and all are told the same, but for one: the right password of somebody who is known there.
+//! compared, from what the peer has left of its allowance and then from its reserve, and all are told the same, but for one: the right password
+//! of somebody who is known there.
 //! So those are never kept out by other peers, and whoever isn't let in hears nothing, by what is said or by what it costs.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -31,7 +32,7 @@ pub(in crate::app) enum Typist<'a> {
     AtPeer { email: Option<&'a Email>, peer: Peer, known: bool },
     /// A person with a session of theirs.
     InSession(UserId),
-    /// Whoever holds a link from a mail.
+    /// Whoever holds a link from a mail, or changes a password that was right.
     WithLink(Peer),
 }
 
@@ -92,7 +93,7 @@ impl Tries {
             }
             Typist::InSession(user) => {
                 let taken = self.in_session.take(&user, now);
-                taken.map_err(|retry_after| Error::LimitReached(reached(Limit::SignInPerDevice, "user", retry_after)))?;
+                taken.map_err(|retry_after| Error::LimitReached(reached(Limit::InSessionsPerUser, "user", retry_after)))?;
             }
             Typist::WithLink(peer) => {
                 let taken = self.with_links.take(&peer, now);
@@ -119,9 +120,11 @@ impl Paid<'_> {
         !beyond || matches!(self.typist, Typist::AtPeer { known: true, .. })
     }
 
-    /// The password was wrong, or opens nothing: what everybody is told then.
+    /// The password was wrong, or opens nothing: what everybody is told then. Where both allowances are used up, it is the one that is used up
+    /// for longer.
     pub(in crate::app) fn lost(self) -> Error {
-        self.beyond_peer.or(self.beyond_address).map_or(Error::SignInFailed, Error::LimitReached)
+        let beyond = [self.beyond_peer, self.beyond_address].into_iter().flatten();
+        beyond.max_by_key(|reached| reached.retry_after).map_or(Error::SignInFailed, Error::LimitReached)
     }
 
     /// The password was right, or wasn't looked at.

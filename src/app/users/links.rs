@@ -12,7 +12,7 @@ use crate::domain::id::{MailId, UserId};
 use crate::domain::login::LinkPurpose;
 use crate::domain::name::DisplayName;
 use crate::store::login_links::{self, LoginLink};
-use crate::store::mails::{self, About, Kind, Owed};
+use crate::store::mails::{self, About, Kind, Owed, Pace};
 use crate::store::requests::{Terms, once};
 use crate::store::users::{self, User};
 use crate::store::{Tx, addresses};
@@ -91,15 +91,16 @@ impl App {
     where
         F: AsyncFnOnce(&mut Tx) -> Result<(User, LoginLink), Error> + Send + 'static,
     {
-        let answers = hand_over.answers(&terms);
+        let (answers, pace) = (hand_over.answers(&terms), self.pace_of(operator.caller()));
         let (user, link, replayed) = self
             .store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
                 let work = async |tx: &mut Tx| {
                     let (user, link) = make(tx).await?;
-                    record(tx, &user, &link, hand_over).await?;
-                    Ok((user.id, link.id))
+                    let id = link.id;
+                    record(tx, &user, link, hand_over, pace).await?;
+                    Ok((user.id, id))
                 };
                 let done = once(tx, &terms, work).await?;
                 let (user, link) = done.outcome;
@@ -116,19 +117,19 @@ impl App {
     }
 }
 
-/// Records that a link was made, and owes its mail unless it is answered.
-async fn record(tx: &mut Tx, user: &User, link: &LoginLink, hand_over: HandOver) -> Result<(), Error> {
-    let state = link.event_state(tx, hand_over == HandOver::Answer)?;
-    tx.record(Change::LoginLinkMade(state)).await?;
-    if hand_over == HandOver::Answer {
-        return Ok(());
+/// Owes the mail of a link unless it is answered, and records that it was made.
+async fn record(tx: &mut Tx, user: &User, mut link: LoginLink, hand_over: HandOver, pace: Option<Pace>) -> Result<(), Error> {
+    if hand_over == HandOver::Mail {
+        let kind = match link.purpose {
+            LinkPurpose::SetPassword => Kind::SetPassword,
+            LinkPurpose::ResetPassword => Kind::PasswordReset,
+            LinkPurpose::ChangeEmail => Kind::AddressChange,
+        };
+        let mail = MailId::new(tx.now(), tx.random()?);
+        let owed = Owed { kind, about: About::Link(link.id, user.id), address: user.address, recipient: &user.email };
+        mails::owe_paced(tx, mail, owed, pace).await?;
+        link.expires = login_links::begin_with(tx, link.id, mail).await?;
     }
-    let kind = match link.purpose {
-        LinkPurpose::SetPassword => Kind::SetPassword,
-        LinkPurpose::ResetPassword => Kind::PasswordReset,
-        LinkPurpose::ChangeEmail => Kind::AddressChange,
-    };
-    let mail = MailId::new(tx.now(), tx.random()?);
-    let owed = Owed { kind, about: About::Link(link.id, user.id), address: user.address, recipient: &user.email };
-    mails::owe(tx, mail, owed).await
+    let state = link.event_state(tx, hand_over == HandOver::Answer)?;
+    tx.record(Change::LoginLinkMade(state)).await
 }

@@ -60,7 +60,9 @@ pub async fn owe_paced(tx: &mut Tx, id: MailId, mail: Owed<'_>, pace: Option<Pac
 
 /// Puts mails to different recipients into the outbox. With a pace, each goes when enough of those that went to its recipient by a pace are
 /// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same. A reset (kind 4) goes when
-/// the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
+/// the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs. Everything goes within a day,
+/// or whoever causes much would keep others' mail back for weeks; that lets no flood through, since but one waits about each thing, and sign-ups
+/// have few places.
 pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pace>) -> Result<(), Error> {
     if mails.is_empty() {
         return Ok(());
@@ -81,7 +83,7 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
            from (select unhex(value ->> 0) as id, value ->> 1 as kind, unhex(value ->> 2) as invitation, unhex(value ->> 3) as sign_up,
                         unhex(value ->> 4) as link, unhex(value ->> 5) as user, unhex(value ->> 6) as address, value ->> 7 as recipient,
                         unhex(value ->> 8) as api_token,
-                        min(max(?1,
+                        min(?1 + ?6, max(?1,
                             coalesce((select m.planned + ?3 from mails m where m.address = unhex(value ->> 6) and m.planned is not null
                                        order by m.planned desc limit ?4 offset ?5), ?1),
                             coalesce((select m.planned + ?6 from mails m where m.address = unhex(value ->> 6) and m.planned is not null

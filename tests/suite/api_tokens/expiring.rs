@@ -134,6 +134,25 @@ async fn that_a_token_expires_soon_is_told_once_restart_or_not() {
     assert_eq!(seen.len(), 2);
 }
 
+#[tokio::test]
+async fn each_hour_what_expires_soon_is_told_and_what_ended_is_forgotten() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    site.api_token(&ann, ACME, None).await;
+    site.clock.advance(76 * DAY);
+    for (minute, count) in [(59, 0), (60, 1), (61, 1), (120, 1)] {
+        site.app().keep_house_in(minute).await;
+        assert_eq!(told(&site, 0).await.len(), count, "in minute {minute}");
+    }
+    site.clock.advance((44 * DAY).saturating_add(MOMENT));
+    let ann = site.sign_in(&ann.email).await;
+    for (minute, count) in [(179, 1), (180, 0)] {
+        site.app().keep_house_in(minute).await;
+        assert_eq!(site.bearer(&ann.token).await.api_tokens().await.len(), count, "in minute {minute}");
+    }
+}
+
 async fn told(site: &Site, seq: u64) -> Vec<proto::Event> {
     let mut events = site.operator().await.events_after(seq).await;
     events.retain(|event| [EventKind::ServiceExpiring, EventKind::ApiTokenExpiring].contains(&event.kind()));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use user_management::proto;
 
 use super::{created, whose};
@@ -69,10 +70,46 @@ async fn a_person_has_a_hundred_sessions_and_the_one_that_was_idle_for_longest_m
     site.sign_in("ann@acme.test").await;
     assert_eq!(whose(&mut site.bearer(&idle.token).await).await, "CREDENTIALS_INVALID");
     assert_eq!(whose(&mut site.bearer(&first.token).await).await, first.id);
-    let request = proto::ListSessionsRequest { page_size: 1000, ..Default::default() };
-    let sessions = site.bearer(&first.token).await.identity.list_sessions(request).await.expect("listed").into_inner().sessions;
-    assert_eq!(sessions.len(), 100);
+    assert_eq!(live(&site, &first.token).await, 100);
     assert_eq!(operator.operations.list_events(ended).await.expect("listed").into_inner().events.len(), 1);
+}
+
+/// How many sessions count of who holds the token of one of them.
+async fn live(site: &Site, token: &str) -> usize {
+    let request = proto::ListSessionsRequest { page_size: 1000, ..Default::default() };
+    site.bearer(token).await.identity.list_sessions(request).await.expect("it was used last").into_inner().sessions.len()
+}
+
+#[tokio::test]
+async fn however_many_sign_in_at_once_a_person_has_a_hundred_sessions() {
+    let site =
+        Site::with("signup = 'open'\nlimits.sign_in_failures_per_device = 0\nlimits.sign_in_failures_per_address = 0").await;
+    let ann = site.person("ann@acme.test").await;
+    for _ in 0..4 {
+        site.clock.advance(MOMENT);
+        assert_eq!(whose(&mut site.bearer(&ann.token).await).await, ann.id);
+        // as many as of one peer may wait for a hash
+        join_all((0..30).map(|_| site.sign_in("ann@acme.test"))).await;
+    }
+    assert_eq!(live(&site, &ann.token).await, 100);
+}
+
+#[tokio::test]
+async fn sessions_that_ended_by_being_idle_count_for_none_and_make_no_way() {
+    let site = Site::start().await;
+    site.person("ann@acme.test").await;
+    for _ in 1..100 {
+        site.clock.advance(MOMENT);
+        site.sign_in("ann@acme.test").await;
+    }
+    site.clock.advance(12 * HOUR);
+    for number in 1..=3 {
+        let ann = site.sign_in("ann@acme.test").await;
+        assert_eq!(live(&site, &ann.token).await, number);
+    }
+    let ended = proto::ListEventsRequest { kinds: vec![proto::EventKind::SessionEnded.into()], ..Default::default() };
+    let events = site.operator().await.operations.list_events(ended).await.expect("listed").into_inner().events;
+    assert!(events.is_empty(), "nobody ended them: {events:?}");
 }
 
 #[tokio::test]
@@ -86,22 +123,10 @@ async fn sessions_that_an_older_release_made_without_a_bound_make_way_some_at_a_
     )
     .await;
     site.restart(None).await;
-    let live = async |site: &Site| {
-        let request = proto::ListSessionsRequest { page_size: 1000, ..Default::default() };
-        site.bearer(&ann.token)
-            .await
-            .identity
-            .list_sessions(request)
-            .await
-            .expect("hers was used last")
-            .into_inner()
-            .sessions
-            .len()
-    };
     for left in [142, 133, 124, 115, 106, 100, 100] {
         site.clock.advance(MOMENT);
         site.sign_in("ann@acme.test").await;
-        assert_eq!(live(&site).await, left);
+        assert_eq!(live(&site, &ann.token).await, left);
     }
 }
 

@@ -169,6 +169,49 @@ async fn every_sign_up_gets_its_own_mail_however_many_strangers_make() {
     site.nobody().await.identity.confirm_email(request).await.expect("it is the second one's own");
 }
 
+async fn sign_up(client: &mut Client, email: &str) {
+    let (email, password, display_name) = (email.to_owned(), PASSWORD.to_owned(), "Somebody".to_owned());
+    client.identity.sign_up(proto::SignUpRequest { email, password, display_name }).await.expect("anybody may sign up");
+}
+
+#[tokio::test]
+async fn who_invites_and_withdraws_over_and_over_keeps_nobodys_mail_back() {
+    let site = site("limits.mails_per_recipient_hour = 2\nlimits.mails_per_recipient_day = 3").await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    let mut manager = site.bearer(&ann.token).await;
+    for _ in 0..20 {
+        let invitation = manager.invite(BOB, Privilege::Normal, &[]).await.expect("invited");
+        site.mails_settled().await;
+        manager.withdraw(&invitation.id).await.expect("withdrawn");
+    }
+    sign_up(&mut site.nobody().await, BOB).await;
+    let all = outbox(&site, BOB).await;
+    assert_eq!((all.len(), &all[0]), (21, &waiting(60)), "the two that went are all that counts");
+    let withdrawn = (DeliveryState::Dropped, "the invitation was withdrawn first".to_owned(), None);
+    assert_eq!(all.iter().filter(|mail| **mail == withdrawn).count(), 18);
+}
+
+#[tokio::test]
+async fn however_many_cause_mail_to_an_address_all_of_it_goes_within_a_day() {
+    let site = site("limits.mails_per_recipient_hour = 1\nlimits.mails_per_recipient_day = 1").await;
+    for number in 0..4 {
+        let account = format!("acme{number}");
+        site.account(&account).await;
+        let ann = site.member(&account, &format!("ann{number}@acme.test"), Privilege::Admin, &[]).await;
+        let request = proto::InviteUserRequest {
+            account,
+            email: BOB.to_owned(),
+            privilege: Privilege::Normal.into(),
+            ..Default::default()
+        };
+        site.bearer(&ann.token).await.users.invite_user(request).await.expect("invited");
+    }
+    sign_up(&mut site.nobody().await, BOB).await;
+    let all = outbox(&site, BOB).await;
+    assert_eq!((all.len(), &all[..4]), (5, &vec![waiting(24 * 60); 4][..]));
+}
+
 #[tokio::test]
 async fn an_invitation_that_was_put_off_and_sent_again_goes_once_with_the_newest_link() {
     let site = site("limits.mails_per_recipient_hour = 1").await;
@@ -192,6 +235,74 @@ async fn an_invitation_that_was_put_off_and_sent_again_goes_once_with_the_newest
     site.mails_settled().await;
     assert_eq!(site.mails_to(BOB).len(), 2);
     assert_eq!(reason(&manager.preview(&token).await.expect_err("refused")), "LINK_INVALID");
+}
+
+#[tokio::test]
+async fn a_manager_is_not_told_until_when_mail_waits_that_others_put_off() {
+    let site = site("limits.mails_per_recipient_hour = 1").await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    let service = site.service("tool", &["users.read", "users.write"], ACME).await;
+    ask_for_reset(&mut site.nobody().await, BOB).await;
+    site.mails_settled().await;
+    let rehearsed = async |token: &str, email: &str| {
+        let request = proto::InviteUserRequest {
+            account: ACME.to_owned(),
+            email: email.to_owned(),
+            privilege: Privilege::Normal.into(),
+            validate_only: true,
+            ..Default::default()
+        };
+        let answer = site.bearer(token).await.users.invite_user(request).await.expect("it would be done").into_inner();
+        answer.invitation.and_then(|invitation| invitation.delivery).expect("a delivery")
+    };
+    for token in [&ann.token, &service] {
+        let (busy, quiet) = (rehearsed(token, BOB).await, rehearsed(token, "cy@acme.test").await);
+        assert_eq!(busy, quiet);
+        assert_eq!((busy.next_attempt_time, busy.last_reply.as_str()), (None, ""));
+    }
+    let invitation = site.bearer(&ann.token).await.invite(BOB, Privilege::Normal, &[]).await.expect("invited").id;
+    let delivery = async |mut client: Client| client.invitation(&invitation).await.delivery.expect("a delivery");
+    let seen = delivery(site.bearer(&ann.token).await).await;
+    assert_eq!((seen.state(), seen.next_attempt_time, seen.last_reply.as_str()), (DeliveryState::Queued, None, ""));
+    let everywhere = site.service("everywhere", &["users.read", "users.write", "operations.read"], "").await;
+    for client in [site.operator().await, site.bearer(&everywhere).await] {
+        let seen = delivery(client).await;
+        assert!(seen.next_attempt_time.is_some() && seen.last_reply.starts_with("put off"), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_super_admins_session_sends_waits_like_others_and_its_link_counts_from_then() {
+    let site = site("limits.mails_per_recipient_hour = 1").await;
+    let sue = site.person("sue@site.test").await;
+    let mark = proto::SetSuperAdminRequest { user: sue.id.clone(), super_admin: true, ..Default::default() };
+    site.operator().await.operations.set_super_admin(mark).await.expect("the operator may");
+    site.confirmed(BOB).await;
+    let mut as_sue = site.bearer(&sue.token).await;
+    let reset = proto::SendPasswordResetRequest { user: BOB.to_owned(), ..Default::default() };
+    for _ in 0..2 {
+        as_sue.users.send_password_reset(reset.clone()).await.expect("she is an operator");
+    }
+    assert_eq!(outbox(&site, BOB).await[0], waiting(60), "a reset an hour, whoever asks for it");
+    let sent = site.mails_to(BOB).len();
+    site.operator().await.users.send_password_reset(reset).await.expect("the operator may");
+    site.mails_settled().await;
+    assert_eq!(site.mails_to(BOB).len(), sent + 1, "what comes over the operators' socket waits for nothing");
+    site.clock.advance(HOUR);
+    site.operator().await.resume_mail().await;
+    let token = site.mailed_token(BOB).await;
+    assert_eq!(site.mails_to(BOB).len(), sent + 2);
+    site.clock.advance(HOUR.saturating_sub(Duration::from_micros(1)));
+    let request = proto::ResetPasswordRequest { token, password: "hammer and tongs".to_owned() };
+    site.nobody().await.identity.reset_password(request).await.expect("it has all of its hour");
+
+    ask_for_reset(&mut site.nobody().await, "cy@acme.test").await;
+    let sue = site.sign_in("sue@site.test").await;
+    let request =
+        proto::CreateUserRequest { email: "cy@acme.test".to_owned(), display_name: "Cy".to_owned(), ..Default::default() };
+    site.bearer(&sue.token).await.users.create_user(request).await.expect("she is an operator");
+    assert_eq!(outbox(&site, "cy@acme.test").await[0], waiting(60));
 }
 
 impl Client {

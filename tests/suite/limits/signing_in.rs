@@ -122,6 +122,18 @@ async fn a_peer_pays_for_wrong_passwords_alone_and_people_who_are_known_there_ge
 }
 
 #[tokio::test]
+async fn where_the_peers_and_the_addresss_tries_are_used_up_a_retry_waits_for_both() {
+    let site = site("limits.sign_in_failures_per_peer = 2\nlimits.sign_in_failures_per_address = 1").await;
+    let mut stranger = site.stranger(2).await;
+    stranger.guess(ANN, 1).await;
+    stranger.guess("bob@acme.test", 1).await;
+    let refused = stranger.try_password(ANN, "not the password").await.expect_err("refused");
+    assert_eq!(reached(&refused), tries("sign_in_failures_per_address", "address", 60), "the peer's comes back in half of that");
+    let refused = stranger.try_password("cy@acme.test", "not the password").await.expect_err("refused");
+    assert_eq!(reached(&refused), tries("sign_in_failures_per_peer", "peer", 30));
+}
+
+#[tokio::test]
 async fn whoever_shares_a_peer_can_not_tell_who_is_known_there_and_tries_at_those_count_too() {
     let site = site("limits.sign_in_failures_per_peer = 3").await;
     let known = [ANN, "bob@acme.test", "cy@acme.test", "di@acme.test"];
@@ -165,6 +177,7 @@ async fn a_stolen_session_is_no_way_to_guess_the_password() {
     }
     let refused = thief.identity.change_password(change(PASSWORD)).await.expect_err("refused");
     assert_eq!(reached(&refused), tries("sign_in_failures_per_device", "user", 20));
+    assert_eq!(refused.message(), "too many wrong passwords were typed in your sessions; try again in 20 minutes");
     let refused = thief.change_email("eve@evil.test", PASSWORD).await.expect_err("refused");
     assert_eq!(reason(&refused), "TRIES_EXHAUSTED");
     site.sign_in(ANN).await;
