@@ -76,7 +76,7 @@
 //! | --- | --- | --- |
 //! | using what is in a copy | no token and no link is in it, and the link key lies elsewhere; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
 //! | reading or bending the data, its mails, a key or a password as another user of the host | 0600 and 0700 whatever the umask; what others could read or bend is refused at the start, and so is a place below a directory that everybody may write ([`crate::ownership`]) | `suite starts`, `server what_others_could_read`, `server a_key_that_everybody`, `lib a_file_for_a_password` |
-//! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
+//! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere, personal values too that no erasure explains; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
 //! | having tracks go with old events: by the configuration, by the clock, by a break that goes with them | events are kept for 30 days at least; time counts as far as history had come a day ago, and no further than the clock said in any minute of the day (after a start, of twelve hours); nothing goes unless all is whole, and what was kept is compared with a digest in the chain | `suite history::trimming`, `suite history::kept` |
 //! | the operators' socket | others can't write its directory, and the kernel says whose uid it is | `lib listener`, `suite callers` |
 //!
@@ -96,6 +96,9 @@
 //! - **A stolen root, or the service's own uid.** They read memory and key, and write what they like. A head of the history kept on another
 //!   host shows that it was rewritten, not what stood there. They can also make up that old events went: heads kept elsewhere that are younger than
 //!   `events.retention_days` and can't be compared any more show that.
+//! - **Addresses where old events went.** What tells of the former addresses of an erased person goes with time. From then on an address's own row is
+//!   believed that it was erased with somebody, if anybody was: whoever can write the file can blank invitations to addresses that nobody has a
+//!   login with.
 //! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
 //! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
