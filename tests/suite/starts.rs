@@ -78,7 +78,7 @@ async fn a_directory_of_another_user_is_refused_and_one_that_others_could_look_i
         assert_eq!(std::fs::read_dir(&data).expect("readable").count(), 0, "nothing was put there");
         std::os::unix::fs::chown(&data, Some(0), None).expect("taken back");
     } else {
-        eprintln!("skipped for want of root: a directory of another user");
+        crate::skipped("for want of root: a directory of another user");
     }
     let app = App::open(&config(&data), Clock::set_to(BEGINNING), Tuning::default()).await;
     app.unwrap_or_else(|error| panic!("{error}")).close().await;
@@ -125,7 +125,7 @@ async fn a_database_or_mail_that_others_could_read_or_bend_is_refused_untouched(
             std::os::unix::fs::chown(path, Some(0), None).expect("taken back");
         }
     } else {
-        eprintln!("skipped for want of root: files of another user");
+        crate::skipped("for want of root: files of another user");
     }
     assert!(whole == std::fs::read(&database).expect("readable"));
     site.restart(None).await;
@@ -180,7 +180,7 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
         assert_eq!(foreign, "the link key DATA/link.key belongs to another user than root and the one running the program");
         std::os::unix::fs::chown(&key, Some(0), None).expect("taken back");
     } else {
-        eprintln!("skipped for want of root: a link key of another user");
+        crate::skipped("for want of root: a link key of another user");
     }
     site.restart(None).await;
 }

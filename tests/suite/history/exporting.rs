@@ -15,7 +15,7 @@ pub(super) fn judged(export: &Path, heads: &[&str]) -> Option<(bool, String)> {
     let output = match Command::new("python3").arg(script).arg(export).args(heads).output() {
         Ok(output) => output,
         Err(missing) => {
-            skipped(&format!("exports aren't verified by another program, since python3 can't be started: {missing}"));
+            crate::skipped(&format!("exports aren't verified by another program, since python3 can't be started: {missing}"));
             return None;
         }
     };
