@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
+
 /// What is wrong with a file or directory, and what to do: words that go behind its name.
 #[derive(Debug, thiserror::Error)]
 pub enum Flaw {
@@ -40,6 +42,9 @@ pub enum Flaw {
     /// A file of data.
     #[error("can be read or written by other users; make it 0600, once it is sure that none of them changed it")]
     Open,
+    /// A file that says whom to trust or what to do.
+    #[error("can be written by other users; make it theirs to read at most (chmod go-w)")]
+    Bendable,
     /// A key or a password.
     #[error("can be read by everybody or written by its group; make it 0600, or 0640 for a group that may read it")]
     Exposed,
@@ -59,6 +64,18 @@ pub fn of_site(data_dir: &Path) -> Option<u32> {
         0 => fs::symlink_metadata(data_dir).ok().map(|found| found.uid()),
         own => Some(own),
     }
+}
+
+/// The users whose word counts: whoever runs the program, and root, who could take theirs for it anyway.
+#[must_use]
+pub fn own_or_root() -> Vec<u32> {
+    vec![own(), 0]
+}
+
+/// The users whose word counts for a site: those, and for root, who looks on its behalf, whom the data belongs to.
+#[must_use]
+pub fn trusted_by(data_dir: &Path) -> Vec<u32> {
+    of_site(data_dir).into_iter().chain(own_or_root()).collect()
 }
 
 /// Takes a directory for the program's own: judges it, and closes it to others' eyes, who may have been meant to see it.
@@ -108,8 +125,19 @@ pub fn check_data(path: &Path, owner: Option<u32>) -> Result<(), Flaw> {
 
 /// Judges an open file with a key or a password that a deployment brings. A group may read it: `ssl-cert`, or root's, as systemd shows
 /// a credential.
-pub fn check_secret(file: &File) -> Result<(), Flaw> {
-    if file.metadata()?.mode() & 0o026 != 0 { Err(Flaw::Exposed) } else { Ok(()) }
+pub fn check_secret(file: &File, owners: &[u32]) -> Result<(), Flaw> {
+    let found = file.metadata()?;
+    check_owner(&found, owners)?;
+    if found.mode() & 0o026 != 0 { Err(Flaw::Exposed) } else { Ok(()) }
+}
+
+/// Judges an open file or directory that says whom to trust or what to do: everybody may read it, and nobody else write.
+pub fn check_trusted(file: &File, owners: &[u32]) -> Result<(), Flaw> {
+    let found = file.metadata()?;
+    check_owner(&found, owners)?;
+    // what is mounted for reading alone is nobody's to write, whatever its mode: so containers have their configuration
+    let is_read_only = fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY));
+    if found.mode() & 0o022 != 0 && !is_read_only { Err(Flaw::Bendable) } else { Ok(()) }
 }
 
 fn check_owner(found: &Metadata, owners: &[u32]) -> Result<(), Flaw> {

@@ -164,6 +164,24 @@ fn what_others_could_read_or_bend_is_told_by_check_config_as_at_the_start() {
 }
 
 #[test]
+fn a_configuration_that_others_could_write_is_taken_by_no_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("site.toml");
+    std::fs::write(&file, "signup = 'open'").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    for argument in ["check-config", "serve", "status"] {
+        let output = program(directory.path()).args([argument, "--config", "site.toml"]).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{argument}: {said}");
+        assert!(
+            said.starts_with("user-management: site.toml: can be written by other users") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made");
+}
+
+#[test]
 fn a_second_server_is_told_so_in_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let mut first = Started::new(program(directory.path()));

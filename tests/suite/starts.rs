@@ -133,6 +133,70 @@ async fn a_database_or_mail_that_others_could_read_or_bend_is_refused_untouched(
 }
 
 #[tokio::test]
+async fn templates_a_relays_authorities_and_a_program_that_others_could_write_are_refused() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let place = root.path();
+    let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    let (templates, program, authorities) = (place.join("templates"), place.join("sendmail"), place.join("ca.pem"));
+    let template = templates.join("login_exists.txt");
+    std::fs::create_dir(&templates).expect("made");
+    std::fs::write(&template, "Subject: hello\n\nHello.\n").expect("written");
+    std::fs::write(&program, "#!/bin/sh\n").expect("written");
+    let pair = rcgen::generate_simple_self_signed(["relay.test".to_owned()]).expect("a certificate");
+    std::fs::write(&authorities, pair.cert.pem()).expect("written");
+    let settings = |mail: &str| {
+        let sender = "from = 'noreply@acme.test'";
+        let text = format!(
+            "data_dir = '{0}/data'\nweb.public_url = 'https://users.acme.test'\nmail = {{ {sender}, {mail} }}",
+            place.display()
+        );
+        Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let with_templates = settings(&format!("templates = '{}'", templates.display()));
+    let by_program = settings(&format!("transport = 'sendmail', sendmail.command = '{}'", program.display()));
+    let by_relay = settings(&format!("transport = 'smtp', smtp = {{ host = 'relay', ca_file = '{}' }}", authorities.display()));
+    let is_root = rustix::process::geteuid().is_root();
+    for (config, path, right) in [
+        (&with_templates, &templates, 0o755),
+        (&with_templates, &template, 0o644),
+        (&by_program, &program, 0o755),
+        (&by_relay, &authorities, 0o644),
+    ] {
+        set(path, right);
+        let refusals = async || {
+            let started = match App::open(config, Clock::set_to(BEGINNING), Tuning::default()).await {
+                Ok(app) => {
+                    app.close().await;
+                    None
+                }
+                Err(error) => Some(chain(&error)),
+            };
+            [started, user_management::app::check(config).err().map(|error| chain(&error))]
+        };
+        assert_eq!(refusals().await, [None, None], "{}", path.display());
+        for more in [0o020, 0o002] {
+            set(path, right | more);
+            let what = "can be written by other users; make it theirs to read at most (chmod go-w)";
+            let said = format!("mail: {} {what}", path.display());
+            assert_eq!(refusals().await, [Some(said.clone()), Some(said)]);
+            set(path, right);
+        }
+        if is_root {
+            std::os::unix::fs::chown(path, Some(65_534), None).expect("given away");
+            let said = format!(
+                "mail: {} belongs to uid 65534 instead of uid 0; run the program as that user, or chown it",
+                path.display()
+            );
+            assert_eq!(refusals().await, [Some(said.clone()), Some(said)]);
+            std::os::unix::fs::chown(path, Some(0), None).expect("taken back");
+        }
+    }
+    if !is_root {
+        crate::skipped("for want of root: what says whom to trust and is another user's");
+    }
+}
+
+#[tokio::test]
 async fn data_of_a_newer_program_is_refused_untouched() {
     let mut site = Site::start().await;
     site.stop().await;
