@@ -36,6 +36,9 @@ pub enum Flaw {
     /// A directory in which others can make and delete.
     #[error("can be written by other users; make it 0700")]
     Writable,
+    /// A directory in which others can put theirs in a socket's place.
+    #[error("can be written by other users and isn't sticky; make it 0755, or 1777 if it is for everybody")]
+    Shared,
     /// A directory in which others can put another in its place.
     #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]
     Below(PathBuf),
@@ -90,7 +93,8 @@ pub fn take_directory(path: &Path) -> Result<(), Flaw> {
 
 /// Judges a directory, which has to belong to one of these users, or to anybody if there are none; told of is the first.
 pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
-    let found = fs::symlink_metadata(path)?;
+    // with a slash at its end a link is followed
+    let found = fs::symlink_metadata(path.components().as_path())?;
     if found.is_symlink() {
         return Err(Flaw::Link);
     }
@@ -101,13 +105,38 @@ pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
     if found.mode() & 0o022 != 0 {
         return Err(Flaw::Writable);
     }
-    // where links further up lead; a group that may write is often the user's own, as the umask of their home has it
-    for above in fs::canonicalize(path)?.ancestors().skip(1) {
-        if fs::metadata(above)?.mode() & 0o1002 == 0o002 {
-            return Err(Flaw::Below(above.to_owned()));
+    check_place(path)?;
+    Ok(found)
+}
+
+/// Judges a directory of a socket that others connect to, who mustn't put theirs in its place.
+pub fn check_shared(path: &Path, owners: &[u32]) -> Result<(), Flaw> {
+    let found = fs::metadata(path)?;
+    if !found.is_dir() {
+        return Err(Flaw::NoDirectory);
+    }
+    check_owner(&found, owners)?;
+    if found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0 {
+        return Err(Flaw::Shared);
+    }
+    check_place(path)
+}
+
+/// Judges where something is, or is to be made: nobody must be able to put theirs in the place of a directory above it, neither of those that are
+/// named nor of those that links among these lead to. A group that may write is often the user's own, as the umask of their home has it.
+pub fn check_place(path: &Path) -> Result<(), Flaw> {
+    let named = std::path::absolute(path)?;
+    let above = named.ancestors().skip(1);
+    let nearest = above.clone().find_map(|above| fs::canonicalize(above).ok()).unwrap_or_default();
+    let real = fs::canonicalize(path).map_or(nearest, |real| real.parent().map(Path::to_owned).unwrap_or_default());
+    for above in real.ancestors().chain(above) {
+        match fs::metadata(above) {
+            Ok(found) if found.mode() & 0o1002 == 0o002 => return Err(Flaw::Below(above.to_owned())),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(_) | Err(_) => {}
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Judges a file of data, if it is there.

@@ -79,7 +79,7 @@
 //! | saying whom to trust: by the configuration, certificates and authorities, mail's templates and program | what others could write, or another user than root and the service's own owns, isn't taken, at a reload neither | `suite starts`, `server others_could`, `lib a_file_that_others_could_write` |
 //! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere, personal values too that no erasure explains; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
 //! | having tracks go with old events: by the configuration, by the clock, by a break that goes with them | events are kept for 30 days at least; time counts as far as history had come a day ago, and no further than the clock said in any minute of the day (after a start, of twelve hours); nothing goes unless all is whole, and what was kept is compared with a digest in the chain | `suite history::trimming`, `suite history::kept` |
-//! | the operators' socket | others can't write its directory, and the kernel says whose uid it is | `lib listener`, `suite callers` |
+//! | the sockets | others can't write their directories, and on the operators' one the kernel says whose uid it is | `lib listener`, `suite callers` |
 //!
 //! **Operators in a hurry, and the host itself.**
 //!

@@ -114,12 +114,13 @@ impl Transport {
     /// handed to, to them or root.
     pub fn check(config: &MailTransport, owner: Option<u32>) -> Result<(), OpenError> {
         match config {
-            MailTransport::Directory { path } => match std::fs::symlink_metadata(path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                _ => ownership::check_directory(path, owner.as_slice())
-                    .map(drop)
-                    .map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw }),
-            },
+            MailTransport::Directory { path } => {
+                let judged = match std::fs::symlink_metadata(path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => ownership::check_place(path),
+                    _ => ownership::check_directory(path, owner.as_slice()).map(drop),
+                };
+                judged.map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw })
+            }
             MailTransport::Smtp(_) | MailTransport::Sendmail(_) => {
                 let owners: Vec<_> = owner.into_iter().chain(ownership::own_or_root()).collect();
                 Self::open_of(config, &owners).map(drop)

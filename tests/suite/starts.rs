@@ -39,6 +39,8 @@ async fn a_directory_that_others_could_bend_is_refused() {
     std::fs::create_dir(&real).expect("made");
     std::os::unix::fs::symlink(&real, &link).expect("linked");
     assert_eq!(refusal(&link).await, "the data directory DATA is a link; name the directory itself");
+    let with_slash = Path::new(&format!("{}/", link.display())).to_owned();
+    assert_eq!(refusal(&with_slash).await, "the data directory DATA is a link; name the directory itself");
     std::fs::write(&file, "").expect("written");
     assert_eq!(refusal(&file).await, "the data directory DATA is not a directory");
     for mode in [0o770, 0o707, 0o722] {
@@ -60,6 +62,18 @@ async fn a_directory_that_others_could_bend_is_refused() {
         );
         assert_eq!(refusal(&real).await, said);
     }
+    // a link in a place that everybody writes leads where they like, and nothing is made there
+    let open = root.path().join("open");
+    std::fs::create_dir(&open).expect("made");
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).expect("set");
+    std::os::unix::fs::symlink(root.path(), open.join("link")).expect("linked");
+    for below in [open.join("link/real"), open.join("link/new"), open.join("new")] {
+        let said = refusal(&below).await;
+        assert!(said.ends_with("open, which everybody may write and which isn't sticky; make that one 0755 or 1777"), "{said}");
+        let checked = user_management::app::check(&config(&below)).expect_err("refused");
+        assert_eq!(chain(&checked).replace(&below.display().to_string(), "DATA"), said);
+    }
+    assert!(!open.join("new").exists() && !root.path().join("new").exists());
     let parent = root.path().join("none/data");
     assert_eq!(refusal(&parent).await, "the data directory DATA can't be used: No such file or directory (os error 2)");
 }
