@@ -168,6 +168,28 @@ async fn heads_of_logs_and_exports_are_held_against_history_by_the_command_line(
 }
 
 #[tokio::test]
+async fn more_heads_than_one_call_takes_are_held_against_history_in_several() {
+    let site = whole().await;
+    let verified = site.operate("events verify").await.done();
+    let head = verified.lines().find_map(|line| line.strip_prefix("head: ")).expect("a head").to_owned();
+    let epoch = head.split(':').next().expect("an epoch");
+    let logs = site.data_dir().join("heads.log");
+    let mut lines: Vec<_> = (0..10_001).map(|number| format!("{epoch}:9:{number:064x}")).collect();
+    lines.push(head.clone());
+    let verify = async |lines: &[String]| {
+        std::fs::write(&logs, lines.join("\n")).expect("written");
+        site.operate(&format!("events verify --heads-in {}", logs.display())).await
+    };
+    let broken = verify(&lines).await;
+    assert!(broken.code == Some(1) && broken.out.starts_with("BROKEN at event 9: history ends before it"), "{broken:?}");
+    // the last part has none of the others
+    let younger = format!("{epoch}:3:{:064x}", 7);
+    lines.push(younger.clone());
+    let broken = verify(&lines).await;
+    assert!(broken.out.starts_with("BROKEN at event 3: ") && broken.out.contains(&younger), "{broken:?}");
+}
+
+#[tokio::test]
 async fn the_head_goes_to_the_log_once_an_hour_by_the_clock() {
     let site = whole().await;
     let app = site.app();
