@@ -192,18 +192,24 @@ fn done(response: Response) -> Result<Response, Fault> {
 /// where its code says that the credentials are missing or wrong (RFC 4954). One that doesn't go with the content leaves open whether the message
 /// was taken, and so does each later try: those have to end.
 fn judge(phase: Phase, fault: &Fault) -> SendFault {
+    // a relay may repeat the command that it refuses, in which the password stands
+    let authenticating = matches!(phase, Phase::Authenticating);
     let answer = match fault {
         Fault::Conversation(fault) => fault.status().map(|code| (code, fault.source())),
         Fault::Connection(_) | Fault::OutOfTurn(_) => None,
     };
     let Some((code, text)) = answer else {
-        let said = one_line(&format!("{phase}: {fault}"));
+        let said = match fault {
+            Fault::Conversation(fault) if authenticating && fault.is_response() => format!("{phase}: no reply that can be read"),
+            fault => format!("{phase}: {fault}"),
+        };
+        let said = one_line(&said);
         return match (phase, fault) {
             (Phase::Content, Fault::OutOfTurn(_)) => SendFault::Deferred(said),
             _ => SendFault::Deployment(said),
         };
     };
-    let text = text.map(ToString::to_string).unwrap_or_default();
+    let text = text.map(ToString::to_string).filter(|_| !authenticating).unwrap_or_default();
     let reply = one_line(&format!("{code} {text}"));
     let credentials = [530, 534, 535, 538].contains(&u16::from(code));
     match (phase, code.severity) {
