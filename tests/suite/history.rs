@@ -1,5 +1,6 @@
 //! The record of changes: every mutation has exactly its events, and tampering with them shows.
 
+mod columns;
 mod exporting;
 mod kept;
 mod reading;

@@ -272,6 +272,25 @@ async fn whatever_is_changed_behind_the_back_of_history_is_named() {
 }
 
 #[tokio::test]
+async fn whatever_was_deleted_is_named_one_by_one() {
+    let site = whole().await;
+    for name in ["bea", "cem", "dan", "eva"] {
+        site.member(ACME, &format!("{name}@acme.test"), Privilege::Normal, &[]).await;
+    }
+    let members = site.operator().await.members().await;
+    assert_eq!(members.len(), 5);
+    site.operator().await.move_to(&members[1].user, Privilege::ReadOnly).await.expect("moved");
+    site.underneath("delete from members").await;
+    let found = verified(&site, &[]).await.differences;
+    let mut named: Vec<_> = found.iter().filter(|found| found.account == ACME).map(|found| found.subject.clone()).collect();
+    named.retain(|subject| !subject.is_empty());
+    named.sort();
+    let mut gone: Vec<_> = members.into_iter().map(|member| member.user).collect();
+    gone.sort();
+    assert_eq!(named, gone, "each once");
+}
+
+#[tokio::test]
 async fn a_session_that_was_ended_is_found_when_it_lives_again() {
     let site = whole().await;
     let ann = site.sign_in("ann@acme.test").await;
