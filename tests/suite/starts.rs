@@ -256,7 +256,11 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
         std::os::unix::fs::chown(&key, Some(65_534), None).expect("given away");
         let foreign = refusal(&site.data_dir()).await;
         assert_eq!(foreign, "the link key DATA/link.key belongs to another user than root and the one running the program");
-        std::os::unix::fs::chown(&key, Some(0), None).expect("taken back");
+        // of root's group, as systemd shows a credential, others' of no group
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).expect("set");
+        std::os::unix::fs::chown(&key, Some(0), Some(65_534)).expect("another group's");
+        assert_eq!(refusal(&site.data_dir()).await, "the link key DATA/link.key can be read by other users; make it 0600");
+        std::os::unix::fs::chown(&key, Some(0), Some(0)).expect("taken back");
     } else {
         crate::skipped("for want of root: a link key of another user");
     }
