@@ -74,7 +74,7 @@
 //!
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
-//! | using what is in a copy | no token and no link is in it, and the link key lies elsewhere; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
+//! | using what is in a copy | tokens are in it as hashes, and with the link key elsewhere and a relay for the mail no link can be had from it; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
 //! | reading or bending the data, its mails, a key or a password as another user of the host | 0600 and 0700 whatever the umask; what others could read or bend is refused at the start, and so is a place below a directory that everybody may write ([`crate::ownership`]) | `suite starts`, `server what_others_could_read`, `server a_key_that_everybody`, `lib a_file_for_a_password` |
 //! | saying whom to trust: by the configuration, certificates and authorities, mail's templates and program | what others could write, or another user than root and the service's own owns, isn't taken, at a reload neither | `suite starts`, `server others_could`, `lib a_file_that_others_could_write` |
 //! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere, personal values too that no erasure explains; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
@@ -100,6 +100,8 @@
 //! - **Addresses where old events went.** What tells of the former addresses of an erased person goes with time. From then on an address's own row is
 //!   believed that it was erased with somebody, if anybody was: whoever can write the file can blank invitations to addresses that nobody has a
 //!   login with.
+//! - **A copy of the whole data directory as it is by default.** The link key lies in it, and so do mails until a relay is configured: together they
+//!   are every open link. `link_key_file` and `mail.transport` put both elsewhere, as the systemd unit does with the key.
 //! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
 //! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
