@@ -2,11 +2,15 @@
 //! `src/store/migrations/` that sqlx checks every query against. Needs neither protoc nor a running database.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+/// Fields whose value nobody may read where a message is printed.
+const SECRETS: [&str; 5] = ["password", "new_password", "token", "session_token", "url"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -25,7 +29,26 @@ fn compile_contract(out: &Path) -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true).open_files(files)?;
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    let descriptors = compiler.file_descriptor_set();
+    let (mut secret, mut redacted) = (Vec::new(), String::new());
+    for file in descriptors.file.iter().filter(|file| file.package() == "circonus.usermanagement.v1") {
+        for message in
+            file.message_type.iter().filter(|message| message.field.iter().any(|field| SECRETS.contains(&field.name())))
+        {
+            let name = message.name();
+            secret.push(format!(".{}.{name}", file.package()));
+            writeln!(
+                redacted,
+                "impl std::fmt::Debug for {name} {{
+                    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {{
+                        f.debug_struct({name:?}).finish_non_exhaustive()
+                    }}
+                }}"
+            )?;
+        }
+    }
+    fs::write(out.join("redacted.rs"), redacted)?;
+    tonic_prost_build::configure().skip_debug(secret).compile_fds(descriptors)?;
     Ok(())
 }
 

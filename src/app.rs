@@ -267,7 +267,8 @@ pub fn check(config: &Config) -> Result<(), StartError> {
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {
     let MailConfig { from, reply_to, templates, language, .. } = &config.mail;
-    let wording = Wording { reply_to: reply_to.clone(), templates: templates.clone(), language: language.clone() };
+    let owners = ownership::trusted_by(&config.data_dir);
+    let wording = Wording { reply_to: reply_to.clone(), templates: templates.clone(), owners, language: language.clone() };
     Renderer::with(&config.web.public_url, from, wording).map_err(|error| StartError::Mail(chain(&error)))
 }
 

@@ -126,6 +126,8 @@ pub mod tls;
 )]
 pub mod proto {
     tonic::include_proto!("circonus.usermanagement.v1");
+    // what holds a password, a token or a link has no text form but its name
+    include!(concat!(env!("OUT_DIR"), "/redacted.rs"));
 
     /// The descriptors of the contract with their comments, for reflection and for clients without generated code.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{StatVfsMountFlags, fstatvfs};
+
 /// What is wrong with a file or directory, and what to do: words that go behind its name.
 #[derive(Debug, thiserror::Error)]
 pub enum Flaw {
@@ -34,12 +36,18 @@ pub enum Flaw {
     /// A directory in which others can make and delete.
     #[error("can be written by other users; make it 0700")]
     Writable,
+    /// A directory in which others can put theirs in a socket's place.
+    #[error("can be written by other users and isn't sticky; make it 0755, or 1777 if it is for everybody")]
+    Shared,
     /// A directory in which others can put another in its place.
     #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]
     Below(PathBuf),
     /// A file of data.
     #[error("can be read or written by other users; make it 0600, once it is sure that none of them changed it")]
     Open,
+    /// A file that says whom to trust or what to do.
+    #[error("can be written by other users; make it theirs to read at most (chmod go-w)")]
+    Bendable,
     /// A key or a password.
     #[error("can be read by everybody or written by its group; make it 0600, or 0640 for a group that may read it")]
     Exposed,
@@ -61,6 +69,18 @@ pub fn of_site(data_dir: &Path) -> Option<u32> {
     }
 }
 
+/// The users whose word counts: whoever runs the program, and root, who could take theirs for it anyway.
+#[must_use]
+pub fn own_or_root() -> Vec<u32> {
+    vec![own(), 0]
+}
+
+/// The users whose word counts for a site: those, and for root, who looks on its behalf, whom the data belongs to.
+#[must_use]
+pub fn trusted_by(data_dir: &Path) -> Vec<u32> {
+    of_site(data_dir).into_iter().chain(own_or_root()).collect()
+}
+
 /// Takes a directory for the program's own: judges it, and closes it to others' eyes, who may have been meant to see it.
 pub fn take_directory(path: &Path) -> Result<(), Flaw> {
     let found = check_directory(path, &[own()])?;
@@ -73,7 +93,8 @@ pub fn take_directory(path: &Path) -> Result<(), Flaw> {
 
 /// Judges a directory, which has to belong to one of these users, or to anybody if there are none; told of is the first.
 pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
-    let found = fs::symlink_metadata(path)?;
+    // with a slash at its end a link is followed
+    let found = fs::symlink_metadata(path.components().as_path())?;
     if found.is_symlink() {
         return Err(Flaw::Link);
     }
@@ -84,13 +105,38 @@ pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
     if found.mode() & 0o022 != 0 {
         return Err(Flaw::Writable);
     }
-    // where links further up lead; a group that may write is often the user's own, as the umask of their home has it
-    for above in fs::canonicalize(path)?.ancestors().skip(1) {
-        if fs::metadata(above)?.mode() & 0o1002 == 0o002 {
-            return Err(Flaw::Below(above.to_owned()));
+    check_place(path)?;
+    Ok(found)
+}
+
+/// Judges a directory of a socket that others connect to, who mustn't put theirs in its place.
+pub fn check_shared(path: &Path, owners: &[u32]) -> Result<(), Flaw> {
+    let found = fs::metadata(path)?;
+    if !found.is_dir() {
+        return Err(Flaw::NoDirectory);
+    }
+    check_owner(&found, owners)?;
+    if found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0 {
+        return Err(Flaw::Shared);
+    }
+    check_place(path)
+}
+
+/// Judges where something is, or is to be made: nobody must be able to put theirs in the place of a directory above it, neither of those that are
+/// named nor of those that links among these lead to. A group that may write is often the user's own, as the umask of their home has it.
+pub fn check_place(path: &Path) -> Result<(), Flaw> {
+    let named = std::path::absolute(path)?;
+    let above = named.ancestors().skip(1);
+    let nearest = above.clone().find_map(|above| fs::canonicalize(above).ok()).unwrap_or_default();
+    let real = fs::canonicalize(path).map_or(nearest, |real| real.parent().map(Path::to_owned).unwrap_or_default());
+    for above in real.ancestors().chain(above) {
+        match fs::metadata(above) {
+            Ok(found) if found.mode() & 0o1002 == 0o002 => return Err(Flaw::Below(above.to_owned())),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(_) | Err(_) => {}
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Judges a file of data, if it is there.
@@ -108,8 +154,19 @@ pub fn check_data(path: &Path, owner: Option<u32>) -> Result<(), Flaw> {
 
 /// Judges an open file with a key or a password that a deployment brings. A group may read it: `ssl-cert`, or root's, as systemd shows
 /// a credential.
-pub fn check_secret(file: &File) -> Result<(), Flaw> {
-    if file.metadata()?.mode() & 0o026 != 0 { Err(Flaw::Exposed) } else { Ok(()) }
+pub fn check_secret(file: &File, owners: &[u32]) -> Result<(), Flaw> {
+    let found = file.metadata()?;
+    check_owner(&found, owners)?;
+    if found.mode() & 0o026 != 0 { Err(Flaw::Exposed) } else { Ok(()) }
+}
+
+/// Judges an open file or directory that says whom to trust or what to do: everybody may read it, and nobody else write.
+pub fn check_trusted(file: &File, owners: &[u32]) -> Result<(), Flaw> {
+    let found = file.metadata()?;
+    check_owner(&found, owners)?;
+    // what is mounted for reading alone is nobody's to write, whatever its mode: so containers have their configuration
+    let is_read_only = fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY));
+    if found.mode() & 0o022 != 0 && !is_read_only { Err(Flaw::Bendable) } else { Ok(()) }
 }
 
 fn check_owner(found: &Metadata, owners: &[u32]) -> Result<(), Flaw> {

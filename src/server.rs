@@ -179,8 +179,11 @@ pub(crate) fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, Sock
 
 /// Says whether the files that a server would need are usable, without listening.
 pub fn check(config: &Config) -> Result<(), ServerError> {
-    listener::check_operators(&config.grpc.socket, ownership::of_site(&config.data_dir))?;
-    Ok(config.grpc.tls.as_ref().map_or(Ok(()), tls::check)?)
+    let owner = ownership::of_site(&config.data_dir);
+    listener::check_operators(&config.grpc.socket, owner)?;
+    config.grpc.tools_socket.as_deref().map_or(Ok(()), |path| listener::check_tools(path, owner))?;
+    let owners = ownership::trusted_by(&config.data_dir);
+    Ok(config.grpc.tls.as_ref().map_or(Ok(()), |files| tls::check(files, &owners))?)
 }
 
 /// Tells systemd, if it asked.

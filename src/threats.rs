@@ -68,17 +68,18 @@
 //! | a service's token for more than its work | scopes and an account, read at each call; never an operator; acting for people takes their right too | `suite matrix`, `suite callers::acting` |
 //! | a personal token for more than its owner | effect = what the owner may now, within the cap; opens neither the login nor other accounts | `suite api_tokens::opening` |
 //! | a session for guessing the password, or for an operator's acts | tries in a session are paid for; a super-admin is an operator for 15 minutes after typing it | `suite limits::signing_in`, `suite callers::sessions` |
-//! | finding tokens in logs, errors, events, stored answers | secret types have no text form; what is stored is a hash; a retry shows none again. The program forbids core dumps and being read by others than root | `server secrets`, `suite retries`, `lib a_reply_that_quotes_the_link` |
+//! | finding tokens in logs, errors, events, stored answers | secret types, and messages that hold one, have no text form; what is stored is a hash; a retry shows none again. The program forbids core dumps and being read by others than root | `server secrets`, `suite retries`, `lib a_reply_that_quotes_the_link` |
 //!
 //! **Whoever has the host's files**: a copy of the data, a backup, a login on the host.
 //!
 //! | they try | what stops them | shown by |
 //! | --- | --- | --- |
-//! | using what is in a copy | no token and no link is in it, and the link key lies elsewhere; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
+//! | using what is in a copy | tokens are in it as hashes, and with the link key elsewhere and a relay for the mail no link can be had from it; passwords are argon2id; a key that got out is rotated, and its links end | `lib links_of_a_former_key`, `suite link_keys` |
 //! | reading or bending the data, its mails, a key or a password as another user of the host | 0600 and 0700 whatever the umask; what others could read or bend is refused at the start, and so is a place below a directory that everybody may write ([`crate::ownership`]) | `suite starts`, `server what_others_could_read`, `server a_key_that_everybody`, `lib a_file_for_a_password` |
-//! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
+//! | saying whom to trust: by the configuration, certificates and authorities, mail's templates and program | what others could write, or another user than root and the service's own owns, isn't taken, at a reload neither | `suite starts`, `server others_could`, `lib a_file_that_others_could_write` |
+//! | editing history or members with SQL | the chain finds what was edited, dropped or put elsewhere, personal values too that no erasure explains; a head kept elsewhere finds a rewritten or shortened one; what stands in the tables is compared with it | `suite history`, `rules event_bytes` |
 //! | having tracks go with old events: by the configuration, by the clock, by a break that goes with them | events are kept for 30 days at least; time counts as far as history had come a day ago, and no further than the clock said in any minute of the day (after a start, of twelve hours); nothing goes unless all is whole, and what was kept is compared with a digest in the chain | `suite history::trimming`, `suite history::kept` |
-//! | the operators' socket | others can't write its directory, and the kernel says whose uid it is | `lib listener`, `suite callers` |
+//! | the sockets | others can't write their directories, and on the operators' one the kernel says whose uid it is | `lib listener`, `suite callers` |
 //!
 //! **Operators in a hurry, and the host itself.**
 //!
@@ -96,6 +97,11 @@
 //! - **A stolen root, or the service's own uid.** They read memory and key, and write what they like. A head of the history kept on another
 //!   host shows that it was rewritten, not what stood there. They can also make up that old events went: heads kept elsewhere that are younger than
 //!   `events.retention_days` and can't be compared any more show that.
+//! - **Addresses where old events went.** What tells of the former addresses of an erased person goes with time. From then on an address's own row is
+//!   believed that it was erased with somebody, if anybody was: whoever can write the file can blank invitations to addresses that nobody has a
+//!   login with.
+//! - **A copy of the whole data directory as it is by default.** The link key lies in it, and so do mails until a relay is configured: together they
+//!   are every open link. `link_key_file` and `mail.transport` put both elsewhere, as the systemd unit does with the key.
 //! - **Power loss beyond fsync.** A disk that says "written" before it is loses what was answered.
 //! - **A mailbox in other hands.** Addresses are proved by mail and logins regained by it: a mailbox is a login.
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.

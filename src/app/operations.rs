@@ -18,6 +18,7 @@ use crate::domain::error::Error;
 use crate::domain::event::{Change, Event, MailState};
 use crate::domain::head::{Fault, Head};
 use crate::domain::id::{AccountId, MailId};
+use crate::logging::HEADS;
 use crate::store::accounts;
 use crate::store::events::{self, Broken, Difference, Stored, Walked, Which};
 use crate::store::mails::{self, Mail, Queue};
@@ -227,20 +228,20 @@ impl App {
     /// nothing before was shortened or written anew. It is told whether it changed or not: a log without it was cut.
     pub async fn tell_head_when_due(&self) -> Result<Option<Head>, Error> {
         let now = self.clock.now();
-        {
-            let mut told = self.head_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if told.is_some_and(|told| now >= told && now < told.plus(TELL_HEAD)) {
-                return Ok(None);
-            }
-            *told = Some(now);
+        let told = *self.head_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if told.is_some_and(|told| now >= told && now < told.plus(TELL_HEAD)) {
+            return Ok(None);
         }
-        self.tell_head().await.map(Some)
+        let head = self.tell_head().await?;
+        // not before it was told: one that couldn't be read is due still
+        *self.head_told.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(now);
+        Ok(Some(head))
     }
 
     /// Logs the head of history.
     pub(super) async fn tell_head(&self) -> Result<Head, Error> {
         let head = self.head(&mut *self.store.read().await?).await?;
-        info!(%head, "the head of history");
+        info!(target: HEADS, %head, "the head of history");
         Ok(head)
     }
 

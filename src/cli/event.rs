@@ -112,6 +112,9 @@ impl Verb {
     }
 }
 
+/// How many heads one call takes.
+const HEADS: usize = 10_000;
+
 impl Verify {
     pub(super) async fn run(self, console: &mut Console) -> Result<ExitCode, Failure> {
         let mut heads = self.head;
@@ -133,7 +136,12 @@ impl Verify {
         });
         let heads: Vec<_> = heads.collect();
         let asked = heads.len() as u64;
-        let found = console.call(proto::VerifyEventsRequest { heads }).await?;
+        let mut parts = heads.chunks(HEADS);
+        let first = parts.next().unwrap_or_default().to_vec();
+        let mut found = console.call(proto::VerifyEventsRequest { heads: first }).await?;
+        for part in parts {
+            found = merged(found, console.call(proto::VerifyEventsRequest { heads: part.to_vec() }).await?);
+        }
         let compared = asked == 0 || found.incomparable_heads < asked;
         if console.screen.json {
             console.screen.json(&found)?;
@@ -150,6 +158,14 @@ impl Verify {
         console.screen.flush()?;
         Ok(ExitCode::from(u8::from(!is_whole(&found) || !compared)))
     }
+}
+
+/// What was found with parts of the heads, as it would be with all: the first break counts.
+fn merged(before: proto::VerifyEventsResponse, found: proto::VerifyEventsResponse) -> proto::VerifyEventsResponse {
+    let incomparable_heads = before.incomparable_heads + found.incomparable_heads;
+    let before_counts = !is_unbroken(&before) && (is_unbroken(&found) || before.first_broken <= found.first_broken);
+    let counts = if before_counts { before } else { found };
+    proto::VerifyEventsResponse { incomparable_heads, ..counts }
 }
 
 /// Whether history is whole, and the present is as it says.
@@ -216,6 +232,17 @@ fn differs(difference: &proto::StateDifference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_heads_the_first_break_is_told_whichever_part_found_it() {
+        let found = |first_broken: u64, incomparable_heads: u64| {
+            let fault = if first_broken == 0 { HistoryFault::Unspecified } else { HistoryFault::Rewritten };
+            proto::VerifyEventsResponse { first_broken, fault: fault.into(), incomparable_heads, ..Default::default() }
+        };
+        for (before, after, told) in [(0, 0, 0), (0, 7, 7), (7, 0, 7), (7, 5, 5), (5, 7, 5)] {
+            assert_eq!(merged(found(before, 2), found(after, 3)), found(told, 5), "{before} and {after}");
+        }
+    }
 
     #[test]
     fn a_fault_without_the_number_of_an_event_is_a_fault() {

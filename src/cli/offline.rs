@@ -15,7 +15,7 @@ use crate::api;
 use crate::api::peer::{Listener, Peer};
 use crate::api::trace::TraceLayer;
 use crate::app::App;
-use crate::config::{Config, LogConfig};
+use crate::config::Config;
 use crate::domain::clock::Clock;
 use crate::logging;
 use crate::metrics::Metrics;
@@ -39,8 +39,7 @@ impl Offline {
         if !DataDir::holds_data(&data_dir) {
             return Err(Failure::NoData { socket, data_dir });
         }
-        // faults alone: the command says itself what became of its call
-        logging::start(&LogConfig { filter: "error".to_owned(), ..config.log.clone() });
+        logging::start_with_faults(config.log.format);
         let config = Config { edition: None, ..config };
         let app = App::open(&config, Clock::System, Tuning::default()).await.map_err(Failure::Offline)?;
         let routes = api::routes(Arc::clone(&app), Arc::new(OnceLock::new()), config.limits.message_bytes).prepare();

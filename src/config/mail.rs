@@ -121,7 +121,7 @@ impl MailConfig {
         }
         let transport = match kind {
             Kind::Directory => MailTransport::Directory { path: settings.path_or("mail.directory.path", data_dir.join("mail")) },
-            Kind::Smtp => MailTransport::Smtp(SmtpSettings::take(settings)),
+            Kind::Smtp => MailTransport::Smtp(SmtpSettings::take(settings, data_dir)),
             Kind::Sendmail => MailTransport::Sendmail(SendmailSettings::take(settings)),
         };
         let given = settings.text("mail.from");
@@ -161,7 +161,7 @@ impl SendmailSettings {
 }
 
 impl SmtpSettings {
-    fn take(settings: &mut Settings) -> Self {
+    fn take(settings: &mut Settings, data_dir: &Path) -> Self {
         let host = settings.text("mail.smtp.host").unwrap_or_default();
         if host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/') {
             settings.violation("mail.smtp.host", "must be the relay's name or address");
@@ -174,7 +174,7 @@ impl SmtpSettings {
                 ("plaintext", SmtpSecurity::Plaintext),
             ],
         );
-        let credentials = take_credentials(settings);
+        let credentials = take_credentials(settings, data_dir);
         if credentials.is_some() && security == SmtpSecurity::Plaintext {
             settings.violation("mail.smtp.security", "must not be plaintext together with a password");
         }
@@ -189,7 +189,7 @@ impl SmtpSettings {
     }
 }
 
-fn take_credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
+fn take_credentials(settings: &mut Settings, data_dir: &Path) -> Option<(String, SecretString)> {
     let username = settings.text("mail.smtp.username");
     let password = settings.secret("mail.smtp.password");
     let file = settings.path("mail.smtp.password_file");
@@ -197,7 +197,7 @@ fn take_credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
         settings.violation("mail.smtp.password_file", "must not be set together with mail.smtp.password");
     }
     let set = password.is_some() || file.is_some();
-    let password = password.or_else(|| read_password(settings, &file?));
+    let password = password.or_else(|| read_password(settings, &file?, &ownership::trusted_by(data_dir)));
     match (username, set) {
         (None, false) => None,
         (Some(username), true) => password.map(|password| (username, password)),
@@ -216,11 +216,11 @@ fn take_credentials(settings: &mut Settings) -> Option<(String, SecretString)> {
 const LONGEST_PASSWORD: u64 = 4096;
 
 /// Reads the file without the line's end that editors leave.
-fn read_password(settings: &mut Settings, file: &Path) -> Option<SecretString> {
+fn read_password(settings: &mut Settings, file: &Path, owners: &[u32]) -> Option<SecretString> {
     let mut text = String::new();
     let mut flaw = None;
     let read = File::open(file).and_then(|file| {
-        flaw = ownership::check_secret(&file).err();
+        flaw = ownership::check_secret(&file, owners).err();
         file.take(LONGEST_PASSWORD + 1).read_to_string(&mut text)
     });
     let text = SecretString::from(text);

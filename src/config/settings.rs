@@ -40,6 +40,11 @@ impl Settings {
         self.given.insert(key, Entry { raw, origin });
     }
 
+    /// Whether it is that origin which sets a key.
+    pub(super) fn is_from(&self, key: &str, origin: &str) -> bool {
+        self.given.get(key).is_some_and(|entry| entry.origin == origin)
+    }
+
     /// Notes what is wrong with a key.
     pub(super) fn violation(&mut self, key: &str, what: &str) {
         let origin = self.origins.get(key).map_or("not set", String::as_str);

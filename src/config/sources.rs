@@ -1,11 +1,14 @@
 //! Where settings come from: a TOML file, the environment, flags.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::settings::{Raw, Settings};
 use crate::domain::edition::Edition;
+use crate::ownership;
 
 /// What the name of every variable begins with; behind it stands the key in capitals, with `__` between the levels.
 pub const PREFIX: &str = "USER_MANAGEMENT_";
@@ -80,10 +83,25 @@ fn add_flags(settings: &mut Settings, flags: &Flags) {
     }
 }
 
+/// Whoever writes the file says who is an operator: it has to be whoever runs the program, or root, whatever the data belongs to.
 fn add_file(settings: &mut Settings, path: &Path) {
-    match std::fs::read_to_string(path) {
-        Ok(text) => add_toml(settings, &text, &path.display().to_string()),
-        Err(error) => settings.fault(format!("{}: can't be read: {error}", path.display())),
+    const PASSWORD: &str = "mail.smtp.password";
+    let origin = path.display().to_string();
+    let mut text = String::new();
+    let file = File::open(path).and_then(|mut file| file.read_to_string(&mut text).map(|_| file));
+    let file = match file {
+        Ok(file) => file,
+        Err(error) => return settings.fault(format!("{origin}: can't be read: {error}")),
+    };
+    let owners = ownership::own_or_root();
+    if let Err(flaw) = ownership::check_trusted(&file, &owners) {
+        return settings.fault(format!("{origin}: {flaw}"));
+    }
+    add_toml(settings, &text, &origin);
+    if settings.is_from(PASSWORD, &origin)
+        && let Err(flaw) = ownership::check_secret(&file, &owners)
+    {
+        settings.fault(format!("{origin}: holds {PASSWORD} and {flaw}, or use mail.smtp.password_file"));
     }
 }
 

@@ -56,6 +56,38 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn a_file_that_others_could_write_says_nothing_and_one_with_a_password_is_not_for_everybody_to_read() {
+    const WRITABLE: &str = "can be written by other users; make it theirs to read at most (chmod go-w)";
+    const EXPOSED: &str = "holds mail.smtp.password and can be read by everybody or written by its group; \
+                           make it 0600, or 0640 for a group that may read it, or use mail.smtp.password_file";
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    let secret = RELAY.replace("smtp.host = 'relay'", "smtp.host = 'relay', smtp.username = 'u', smtp.password = 'hunter2'");
+    for (text, mode, said) in [
+        ("signup = 'closed'", 0o644, None),
+        ("signup = 'closed'", 0o664, Some(WRITABLE)),
+        ("signup = 'closed'", 0o646, Some(WRITABLE)),
+        (secret.as_str(), 0o600, None),
+        (secret.as_str(), 0o640, None),
+        (secret.as_str(), 0o644, Some(EXPOSED)),
+        (secret.as_str(), 0o660, Some(WRITABLE)),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        let refused = Config::load(&flags, [("PATH", "/bin")]).err().map(|error| error.0);
+        assert_eq!(refused, said.map(|said| vec![format!("{}: {said}", file.display())]), "{mode:o} {text}");
+    }
+    // who isn't root can't give a file away
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        let refused = Config::load(&flags, [("PATH", "/bin")]).err().expect("refused").to_string();
+        assert!(refused.contains("belongs to uid 65534 instead of uid 0"), "{refused}");
+    }
+}
+
+#[test]
 fn every_violation_is_told_at_once_with_key_and_origin() {
     let text = "
         editon = 'inside'

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::templates::{LETTERS, TemplateError, is_template, translation};
 use crate::domain::language::Language;
+use crate::ownership;
 
 /// The files of one directory, by name and language.
 ///
@@ -23,9 +25,13 @@ struct File {
 }
 
 impl Overrides {
-    /// Reads the directory.
-    pub(super) fn read(directory: &Path) -> Result<Self, TemplateError> {
+    /// Reads the directory: whoever writes it or a file there writes mail in the site's name.
+    pub(super) fn read(directory: &Path, owners: &[u32]) -> Result<Self, TemplateError> {
         let unreadable = |source| TemplateError::Directory { path: directory.to_owned(), source };
+        let trusted = |path: &Path, file: &fs::File| {
+            ownership::check_trusted(file, owners).map_err(|flaw| TemplateError::Untrusted { path: path.to_owned(), flaw })
+        };
+        trusted(directory, &fs::File::open(directory).map_err(unreadable)?)?;
         let mut overrides = Self::default();
         for entry in fs::read_dir(directory).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();
@@ -34,7 +40,11 @@ impl Overrides {
                 continue;
             }
             let Some(key) = parse(&name) else { return Err(TemplateError::Unknown(path)) };
-            let text = fs::read_to_string(&path).map_err(|source| TemplateError::File { path: path.clone(), source })?;
+            let unreadable = |source| TemplateError::File { path: path.clone(), source };
+            let mut file = fs::File::open(&path).map_err(unreadable)?;
+            trusted(&path, &file)?;
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(unreadable)?;
             overrides.files.insert(key, File { path, text });
         }
         overrides.whole()?;

@@ -30,6 +30,8 @@ pub struct Wording {
     pub reply_to: Option<String>,
     /// Where the site's own templates are.
     pub templates: Option<PathBuf>,
+    /// Whose those have to be: one of these users'.
+    pub owners: Vec<u32>,
     /// The language of the mails; English for want of it.
     pub language: Option<Language>,
 }
@@ -114,7 +116,7 @@ impl Renderer {
             None => None,
         };
         let language = wording.language.unwrap_or_else(Language::english);
-        let templates = Templates::load(&site, wording.templates.as_deref(), language)?;
+        let templates = Templates::load(&site, wording.templates.as_deref().map(|path| (path, &wording.owners[..])), language)?;
         Ok(Self { templates, from: sender, reply_to })
     }
 

@@ -15,6 +15,7 @@ use crate::domain::language::Language;
 use crate::domain::name::DisplayName;
 use crate::domain::role::Role;
 use crate::domain::token::LinkKind;
+use crate::ownership::Flaw;
 
 /// What an override may fail of, as a line for whoever wrote it.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,14 @@ pub enum TemplateError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// Others could write what is mailed in the site's name.
+    #[error("{} {flaw}", path.display())]
+    Untrusted {
+        /// The directory, or a file of it.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
     },
     /// A file stands in for nothing.
     #[error("{} is named for no template: name it like invitation.txt or invitation.de.txt", .0.display())]
@@ -129,11 +138,11 @@ pub(super) struct Words {
 }
 
 impl Templates {
-    /// Loads the templates for a site whose address has no slash at its end; with a directory, what stands in it comes first.
+    /// Loads the templates for a site whose address has no slash at its end; with a directory, and whose that has to be, what stands in it comes first.
     ///
     /// A sample of every letter is rendered in every language of the directory, so that a broken template is found here.
-    pub(super) fn load(site: &str, directory: Option<&Path>, language: Language) -> Result<Self, TemplateError> {
-        let overrides = directory.map(Overrides::read).transpose()?.unwrap_or_default();
+    pub(super) fn load(site: &str, directory: Option<(&Path, &[u32])>, language: Language) -> Result<Self, TemplateError> {
+        let overrides = directory.map(|(path, owners)| Overrides::read(path, owners)).transpose()?.unwrap_or_default();
         let languages = overrides.languages();
         let own = languages.iter().any(|found| found.primary() == language.primary());
         let translated = LETTERS.iter().any(|letter| translation(&format!("{letter}.txt"), &language.without_region()).is_some());

@@ -53,6 +53,14 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Others could decide whom mail is handed to.
+    #[error("{} {flaw}", path.display())]
+    Untrusted {
+        /// The program, or the CA file.
+        path: PathBuf,
+        /// What is wrong with it.
+        flaw: Flaw,
+    },
     /// The CA file can't be read.
     #[error("the CA file {} can't be read", path.display())]
     CaFile {
@@ -90,24 +98,33 @@ pub enum SendFault {
 impl Transport {
     /// Opens the way: makes the directory, reads the certificates, or looks for the program. Hands nothing over.
     pub fn open(config: &MailTransport) -> Result<Self, OpenError> {
+        Self::open_of(config, &ownership::own_or_root())
+    }
+
+    fn open_of(config: &MailTransport, owners: &[u32]) -> Result<Self, OpenError> {
         let way = match config {
             MailTransport::Directory { path } => Way::Directory(Directory::open(path)?),
-            MailTransport::Smtp(settings) => Way::Relay(Box::new(Relay::open(settings)?)),
-            MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings)?),
+            MailTransport::Smtp(settings) => Way::Relay(Box::new(Relay::open(settings, owners)?)),
+            MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings, owners)?),
         };
         Ok(Self { way })
     }
 
-    /// Says whether the way can be opened, without making a directory; one that is there has to belong to its owner.
+    /// Says whether the way can be opened, without making a directory; one that is there has to belong to its owner, and what says whom mail is
+    /// handed to, to them or root.
     pub fn check(config: &MailTransport, owner: Option<u32>) -> Result<(), OpenError> {
         match config {
-            MailTransport::Directory { path } => match std::fs::symlink_metadata(path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                _ => ownership::check_directory(path, owner.as_slice())
-                    .map(drop)
-                    .map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw }),
-            },
-            MailTransport::Smtp(_) | MailTransport::Sendmail(_) => Self::open(config).map(drop),
+            MailTransport::Directory { path } => {
+                let judged = match std::fs::symlink_metadata(path) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => ownership::check_place(path),
+                    _ => ownership::check_directory(path, owner.as_slice()).map(drop),
+                };
+                judged.map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw })
+            }
+            MailTransport::Smtp(_) | MailTransport::Sendmail(_) => {
+                let owners: Vec<_> = owner.into_iter().chain(ownership::own_or_root()).collect();
+                Self::open_of(config, &owners).map(drop)
+            }
         }
     }
 

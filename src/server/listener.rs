@@ -49,6 +49,7 @@ pub(super) fn tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Serv
 /// Makes the operators' socket, for the service's own uid and root alone; others come by `grpc.operator_uids` with an ACL on the file.
 pub(super) fn operators(path: &Path) -> Result<Socket, ServerError> {
     let refused = |what| ServerError::Socket { path: path.to_owned(), what };
+    ownership::check_place(path).map_err(|flaw| refused(format!("it {flaw}")))?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -58,16 +59,28 @@ pub(super) fn operators(path: &Path) -> Result<Socket, ServerError> {
     socket(path, 0o600).map_err(refused)
 }
 
-/// Judges whether others could put theirs in the operators' socket's place, once its directory is there.
+/// Judges whether others could put theirs in the operators' socket's place.
 pub(super) fn check_operators(path: &Path, owner: Option<u32>) -> Result<(), ServerError> {
     let owners = owner.map(|owner| [owner, 0]);
     let judged = match fs::canonicalize(directory_of(path)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => ownership::check_place(path),
         real => real
             .map_err(Flaw::Unusable)
-            .and_then(|real| ownership::check_directory(&real, owners.as_ref().map_or(&[], |owners| owners))),
+            .and_then(|real| ownership::check_directory(&real, owners.as_ref().map_or(&[], |owners| owners)))
+            .and_then(|_| ownership::check_place(directory_of(path))),
     };
-    judged.map(drop).map_err(|flaw| ServerError::Socket { path: path.to_owned(), what: format!("its directory {flaw}") })
+    judged.map_err(|flaw| ServerError::Socket { path: path.to_owned(), what: format!("its directory {flaw}") })
+}
+
+/// Judges whether others could put theirs in the tools' socket's place, and so get the tokens that tools show there.
+pub(super) fn check_tools(path: &Path, owner: Option<u32>) -> Result<(), ServerError> {
+    let owners = owner.map(|owner| [owner, 0]);
+    let directory = directory_of(path);
+    let judged = match fs::metadata(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => ownership::check_place(path),
+        _ => ownership::check_shared(directory, owners.as_ref().map_or(&[], |owners| owners)),
+    };
+    judged.map_err(|flaw| ServerError::Socket { path: path.to_owned(), what: format!("its directory {flaw}") })
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -76,6 +89,7 @@ fn directory_of(path: &Path) -> &Path {
 
 /// Makes the tools' socket, which anyone on the host may connect to.
 pub(super) fn tools(path: &Path) -> Result<Socket, ServerError> {
+    check_tools(path, Some(ownership::own()))?;
     socket(path, 0o666).map_err(|what| ServerError::Socket { path: path.to_owned(), what })
 }
 
@@ -187,6 +201,38 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(refusal(operators(&path)).ends_with("a file that is no socket is in its place"));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn the_tools_door_is_in_no_directory_where_others_could_put_theirs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tools.sock");
+        for (mode, is_taken) in [(0o770, false), (0o777, false), (0o1777, true), (0o711, true), (0o755, true)] {
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let said = check_tools(&path, Some(ownership::own())).err().map(|error| error.to_string());
+            assert_eq!(tools(&path).err().map(|error| error.to_string()), said, "{mode:o}");
+            assert_eq!(said.is_none(), is_taken, "{mode:o}: {said:?}");
+            assert!(said.is_none_or(|said| said.contains("its directory can be written by other users and isn't sticky")));
+        }
+        // systemd makes it with the service
+        check_tools(&directory.path().join("later/tools.sock"), Some(ownership::own())).expect("it can still be made");
+    }
+
+    #[test]
+    fn nothing_is_made_below_a_directory_that_everybody_writes_not_even_by_a_link_from_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (open, good) = (root.path().join("open"), root.path().join("good"));
+        for directory in [&open, &good] {
+            fs::create_dir(directory).unwrap();
+        }
+        std::os::unix::fs::symlink(&good, open.join("link")).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+        for path in [open.join("new/grpc.sock"), open.join("link/grpc.sock"), open.join("link/new/grpc.sock")] {
+            let refused = refusal(operators(&path));
+            assert!(refused.contains("which everybody may write and which isn't sticky"), "{refused}");
+            assert!(check_operators(&path, Some(ownership::own())).is_err());
+        }
+        assert!(fs::read_dir(&good).unwrap().next().is_none() && !open.join("new").exists(), "nothing was made");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! History: appending to it, reading it, and checking that it is whole.
 
+mod erased;
 mod listing;
 mod present;
 mod trim;

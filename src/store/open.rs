@@ -58,24 +58,28 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it isn't there, checks that nobody else can write to it, and takes its lock.
+    /// Makes the directory if it isn't there, checks that nobody else can write to it, and takes its lock. What is judged is what is used: from then
+    /// on it is called by its real name.
     pub fn lock(path: &Path) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Directory(path.to_owned(), error);
+        ownership::check_place(path).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;
         match fs::DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
         ownership::take_directory(path).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;
+        let named = path;
+        let path = &fs::canonicalize(named).map_err(failed)?;
         let kind = statfs(path).map_err(|error| failed(error.into()))?.f_type;
         #[allow(clippy::useless_conversion, reason = "the type differs between platforms")]
         if NETWORK_FILE_SYSTEMS.contains(&i64::from(kind)) {
-            return Err(OpenError::Remote(path.to_owned()));
+            return Err(OpenError::Remote(named.to_owned()));
         }
         let lock = open_private(&path.join("lock")).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(path.to_owned())),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(named.to_owned())),
             Err(error) => Err(failed(error.into())),
         }
     }
@@ -83,7 +87,7 @@ impl DataDir {
     /// Judges what is there already, without making or changing anything.
     pub fn check(path: &Path) -> Result<(), OpenError> {
         if fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-            return Ok(());
+            return ownership::check_place(path).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw));
         }
         let owner = ownership::of_site(path);
         ownership::check_directory(path, owner.as_slice()).map_err(|flaw| OpenError::Unsafe(path.to_owned(), flaw))?;

@@ -36,16 +36,21 @@ pub(super) struct Loaded {
     pub(super) begins: Timestamp,
 }
 
-/// Says whether the files can be used.
-pub fn check(files: &TlsFiles) -> Result<(), TlsError> {
-    load(files).map(drop)
+/// Says whether the files can be used, which have to belong to one of these users.
+pub fn check(files: &TlsFiles, owners: &[u32]) -> Result<(), TlsError> {
+    load_of(files, owners).map(drop)
+}
+
+/// Reads the files, which have to be the program's own or root's.
+pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
+    load_of(files, &ownership::own_or_root())
 }
 
 /// Reads the files. With `client_ca`, clients may show a certificate and needn't; one that isn't from there fails the handshake.
-pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
-    let chain = certificates(&files.certificate)?;
+fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
+    let chain = certificates(&files.certificate, owners)?;
     let key = open(&files.key)?;
-    ownership::check_secret(&key).map_err(|flaw| refused(&files.key, &format!("it {flaw}")))?;
+    ownership::check_secret(&key, owners).map_err(|flaw| refused(&files.key, &format!("it {flaw}")))?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key, key)?).map_err(|error| refused(&files.key, &error))?;
     let soonest = |path: &Path, chain: &[CertificateDer<'_>]| {
         let times = chain.iter().map(|certificate| expires(certificate)).collect::<Option<Vec<_>>>();
@@ -60,7 +65,7 @@ pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let (verifier, client_ca) = match &files.client_ca {
         None => (None, None),
         Some(path) => {
-            let authorities = certificates(path)?;
+            let authorities = certificates(path, owners)?;
             let expires = soonest(path, &authorities)?;
             (Some(client_verifier(path, authorities)?), Some(expires))
         }
@@ -89,8 +94,10 @@ fn client_verifier(path: &Path, authorities: Vec<CertificateDer<'static>>) -> Re
         .map_err(|error| refused(path, &error))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path, open(path)?)?).collect();
+fn certificates(path: &Path, owners: &[u32]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let file = open(path)?;
+    ownership::check_trusted(&file, owners).map_err(|flaw| refused(path, &format!("it {flaw}")))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path, file)?).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(refused(path, &"there is no certificate in it")),
         Ok(certificates) => Ok(certificates),

@@ -31,7 +31,10 @@ const FIXED: [(&str, &[(&str, &str)]); 31] = [
     ),
     ("| fixed | 1000 | entries | what `ListMyInvitations`", &[("app/answers.rs", "const MOST: i64 = 1000;")]),
     ("| fixed | 16 | entries |", &[("api/fields.rs", "const LIST: usize = 16;")]),
-    ("| fixed | 10000 | heads |", &[("api/fields.rs", "const HEADS: usize = 10_000;")]),
+    (
+        "| fixed | 10000 | heads |",
+        &[("api/fields.rs", "const HEADS: usize = 10_000;"), ("cli/event.rs", "const HEADS: usize = 10_000;")],
+    ),
     ("| fixed | 100 | rows |", &[("app/operations.rs", "const DIFFERENCES: usize = 100;")]),
     ("| fixed | 20 | fields |", &[("domain/error.rs", "pub const TOLD: usize = 20;")]),
     ("| fixed | 256 | characters | a password |", &[("domain/password.rs", "const MOST: usize = 256;")]),

@@ -44,7 +44,7 @@ fn names(text: &str) -> Vec<(String, String, String)> {
             continue;
         }
         let [kind, binary, parts @ ..] = &words[..] else { panic!("`{code}` names nothing") };
-        let parts: Vec<_> = parts.iter().filter(|part| **part != "--").collect();
+        let parts: Vec<_> = parts.iter().filter(|part| !part.starts_with("--")).collect();
         if parts.is_empty() {
             named.push((kind.to_string(), binary.to_string(), String::new()));
         }

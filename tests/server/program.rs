@@ -167,6 +167,24 @@ fn what_others_could_read_or_bend_is_told_by_check_config_as_at_the_start() {
 }
 
 #[test]
+fn a_configuration_that_others_could_write_is_taken_by_no_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("site.toml");
+    std::fs::write(&file, "signup = 'open'").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    for argument in ["check-config", "serve", "status"] {
+        let output = program(directory.path()).args([argument, "--config", "site.toml"]).output().unwrap();
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(2), "{argument}: {said}");
+        assert!(
+            said.starts_with("user-management: site.toml: can be written by other users") && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing was made");
+}
+
+#[test]
 fn a_second_server_is_told_so_in_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let mut first = Started::new(program(directory.path()));
@@ -188,16 +206,21 @@ fn a_second_server_is_told_so_in_one_line() {
 }
 
 #[test]
-fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_found_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut server = Started::new(program(directory.path()));
-    server.read_until("the head of history");
-    server.signal(Signal::TERM);
-    let mut rest = String::new();
-    server.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
-    assert!(server.child.wait().unwrap().success());
-    let told = heads_in(&rest);
-    assert_eq!(told.iter().map(|head| head.seq).collect::<Vec<_>>(), [1], "{rest}");
+fn the_head_of_history_is_logged_at_the_start_and_at_the_end_as_a_word_that_is_found_again_whatever_else_is_logged() {
+    for filter in ["info", "error", "off", "user_management=warn,user_management::head=off"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = program(directory.path());
+        command.env("USER_MANAGEMENT_LOG__FILTER", filter);
+        let mut server = Started::new(command);
+        server.read_until("the head of history");
+        // signals are listened for before anything is logged
+        server.signal(Signal::TERM);
+        let mut rest = String::new();
+        server.stderr.as_mut().unwrap().read_to_string(&mut rest).unwrap();
+        assert!(server.child.wait().unwrap().success());
+        let told = heads_in(&rest);
+        assert_eq!(told.iter().map(|head| head.seq).collect::<Vec<_>>(), [1], "{filter}: {rest}");
+    }
 }
 
 #[tokio::test]

@@ -121,6 +121,10 @@ async fn what_cannot_be_used_keeps_the_old_and_says_so_until_it_is_mended() {
     assert!(error.contains("key.pem") && error.contains("it can be read by everybody"), "{error}");
     assert_eq!(shown(&server, &authority).await, before);
     set(0o440);
+    std::fs::set_permissions(file("ca.pem"), std::fs::Permissions::from_mode(0o666)).unwrap();
+    let error = certificates.reload().expect_err("refused").to_string();
+    assert!(error.contains("ca.pem") && error.contains("it can be written by other users"), "{error}");
+    std::fs::set_permissions(file("ca.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
     certificates.reload().expect("mended");
     assert_eq!(certificates.state().fault, None);
 }

@@ -1,6 +1,7 @@
 //! A whole run of the real program, with everything logged that can be, and then a search for every secret that it made or was told.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use user_management::proto::{self, Privilege};
 
 use crate::harness::LONG;
 use crate::program::{Started, program};
+use crate::tls;
 
 /// What nobody may find, and what it is.
 #[derive(Default)]
@@ -60,12 +62,18 @@ fn with<T>(message: T, token: &str) -> Request<T> {
 
 /// Waits for a mail to an address with a subject that begins so, and returns its token.
 fn mailed(mails: &Path, to: &str, subject: &str) -> String {
+    mailed_beside(mails, to, subject, None)
+}
+
+/// The same, of another mail than that with a token.
+fn mailed_beside(mails: &Path, to: &str, subject: &str, known: Option<&str>) -> String {
     let begun = std::time::Instant::now();
     while begun.elapsed() < LONG {
         let files = std::fs::read_dir(mails).into_iter().flatten().map(|entry| entry.unwrap().path());
         for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "eml")) {
             let mail = std::fs::read_to_string(file).unwrap();
-            if mail.contains(&format!("\r\nTo: {to}\r\n")) && mail.contains(&format!("Subject: {subject}")) {
+            let is_another = known.is_none_or(|known| !mail.contains(known));
+            if is_another && mail.contains(&format!("\r\nTo: {to}\r\n")) && mail.contains(&format!("Subject: {subject}")) {
                 return mail.split("Token:\r\n").nth(1).unwrap().lines().next().unwrap().to_owned();
             }
         }
@@ -86,11 +94,11 @@ fn told(refused: Result<impl std::fmt::Debug, Status>) -> Vec<u8> {
 }
 
 /// Ann signs up and in, makes a token, mistypes, changes and resets her password; an operator makes tools and another link key. Returns what
-/// refusals and lists said.
-async fn live(channel: Channel, directory: &Path, secrets: &mut Secrets) -> Vec<u8> {
+/// refusals and lists said. People come over TLS, the operator by the socket.
+async fn live(channel: Channel, by_tls: Channel, directory: &Path, secrets: &mut Secrets) -> Vec<u8> {
     let mails = directory.join("user-management-data/mail");
     let (mut users, mut identity, mut operations) =
-        (UserManagementClient::new(channel.clone()), IdentityClient::new(channel.clone()), OperationsClient::new(channel));
+        (UserManagementClient::new(channel.clone()), IdentityClient::new(by_tls), OperationsClient::new(channel));
     let mut said = Vec::new();
     let account = proto::CreateAccountRequest { name: "acme".to_owned(), display_name: "Acme".to_owned(), ..Default::default() };
     users.create_account(account).await.unwrap();
@@ -109,7 +117,10 @@ async fn live(channel: Channel, directory: &Path, secrets: &mut Secrets) -> Vec<
     let first = secrets.keep("a password", "correct horse battery");
     let sign_up = proto::SignUpRequest { email: ann(), password: first.clone(), display_name: "Ann".to_owned() };
     identity.sign_up(sign_up).await.unwrap();
-    let token = secrets.keep("the link of a confirmation", &mailed(&mails, "ann@acme.test", "Confirm your address"));
+    secrets.keep("the link of a confirmation", &mailed(&mails, "ann@acme.test", "Confirm your address"));
+    identity.resend_confirmation(proto::ResendConfirmationRequest { email: ann() }).await.unwrap();
+    let again = mailed(&mails, "ann@acme.test", "Your confirmation links");
+    let token = secrets.keep("the link of a confirmation that was sent again", &again);
     let mistyped = secrets.keep("a mistyped password", "correct hoarse battery");
     let wrong = proto::ConfirmEmailRequest { token: token.clone(), password: mistyped.clone() };
     said.extend(told(identity.confirm_email(wrong).await));
@@ -161,24 +172,85 @@ async fn live(channel: Channel, directory: &Path, secrets: &mut Secrets) -> Vec<
     said
 }
 
-#[tokio::test]
-async fn no_secret_of_a_whole_run_is_in_its_log_data_mails_answers_or_exports() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut command = program(directory.path());
-    command.env("USER_MANAGEMENT_LOG__FILTER", "trace").env("USER_MANAGEMENT_METRICS__LISTEN", "127.0.0.1:0");
-    let log = directory.path().join("log");
-    command.stderr(std::fs::File::create(&log).unwrap());
-    let mut server = Started::new(command);
-    let socket = directory.path().join("user-management-data/grpc.sock");
+/// Invitations are mailed, sent again and made by the batch, and an operator sends Bob links.
+async fn link(channel: Channel, directory: &Path, secrets: &mut Secrets) {
+    let mails = directory.join("user-management-data/mail");
+    let mut users = UserManagementClient::new(channel);
+    let (account, kim, invited) = (|| "acme".to_owned(), "kim@acme.test", "You are invited to Acme");
+    let privilege = Privilege::Normal.into();
+    let invite = proto::InviteUserRequest { account: account(), email: kim.to_owned(), privilege, ..Default::default() };
+    let invitation = users.invite_user(invite).await.unwrap().into_inner().invitation.unwrap().id;
+    let first = secrets.keep("the link of a mailed invitation", &mailed(&mails, kim, invited));
+    let resend = proto::ResendInvitationRequest { account: account(), invitation, ..Default::default() };
+    users.resend_invitation(resend).await.unwrap();
+    secrets.keep("the link of an invitation that was sent again", &mailed_beside(&mails, kim, invited, Some(&first)));
+    let entry = |email: &str| proto::Invitee { email: email.to_owned(), privilege, roles: Vec::new() };
+    let invitees = vec![entry("lee@acme.test"), entry("mia@acme.test")];
+    let batch = proto::BatchInviteUsersRequest { account: account(), invitees, return_link: true, ..Default::default() };
+    for result in users.batch_invite_users(batch).await.unwrap().into_inner().results {
+        secrets.keep("the link of a batch", &result.link.unwrap().token);
+    }
+    let reset = proto::SendPasswordResetRequest { user: "bob@acme.test".to_owned(), ..Default::default() };
+    users.send_password_reset(reset.clone()).await.unwrap();
+    secrets.keep("the link of an operator's reset", &mailed(&mails, "bob@acme.test", "Choose a"));
+    let reset = proto::SendPasswordResetRequest { return_link: true, ..reset };
+    let link = users.send_password_reset(reset).await.unwrap().into_inner().link.unwrap();
+    secrets.keep("the link of an operator's reset", &link.token);
+}
+
+/// An address of this host where nobody listens now.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// What metrics say.
+fn measured(address: SocketAddr) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("user_management_requests_total"));
+    text
+}
+
+/// Starts the program with its log in a file; answers the operators' socket too.
+async fn started(mut command: Command, directory: &Path) -> (Started, Channel) {
+    command.stderr(std::fs::File::create(directory.join("log")).unwrap());
+    let server = Started::new(command);
+    let socket = directory.join("user-management-data/grpc.sock");
     let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap();
-    let channel = loop {
+    loop {
         match endpoint.connect().await {
-            Ok(channel) => break channel,
+            Ok(channel) => return (server, channel),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
-    };
+    }
+}
+
+/// A whole run with a filter of the log, which goes on; answers what was said.
+async fn run(filter: &str, directory: &Path, secrets: &mut Secrets) -> (Started, Vec<u8>) {
+    let authority = tls::authority();
+    tls::settings(directory, &authority);
+    let key = std::fs::read_to_string(directory.join("key.pem")).unwrap();
+    secrets.keep("the TLS key", key.lines().nth(1).unwrap());
+    let (listen, metrics) = (free_address(), free_address());
+    let mut command = program(directory);
+    command.env("USER_MANAGEMENT_LOG__FILTER", filter).env("USER_MANAGEMENT_METRICS__LISTEN", metrics.to_string());
+    command.env("USER_MANAGEMENT_GRPC__LISTEN", listen.to_string());
+    command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
+    let (server, channel) = started(command, directory).await;
+    let by_tls = tls::connect_to(listen, tls::client(&authority, None, tls::BOTH)).await.unwrap();
+    let mut said = live(channel.clone(), by_tls, directory, secrets).await;
+    link(channel, directory, secrets).await;
+    said.extend(measured(metrics));
+    (server, said)
+}
+
+#[tokio::test]
+async fn no_secret_of_a_whole_run_is_in_its_log_data_mails_answers_metrics_or_exports() {
+    let directory = tempfile::tempdir().unwrap();
     let mut secrets = Secrets::default();
-    let said = live(channel, directory.path(), &mut secrets).await;
+    let (mut server, said) = run("trace", directory.path(), &mut secrets).await;
     assert_eq!(secrets.found_in(&said), [""; 0], "in answers");
     for (what, arguments) in
         [("an export", &["events", "export"][..]), ("the status", &["status"]), ("a list", &["mail", "list"])]
@@ -205,9 +277,77 @@ async fn no_secret_of_a_whole_run_is_in_its_log_data_mails_answers_or_exports() 
     }
     server.signal(Signal::TERM);
     assert!(server.child.wait().unwrap().success());
-    let logged = std::fs::read(&log).unwrap();
+    let logged = std::fs::read(directory.path().join("log")).unwrap();
     assert!(String::from_utf8_lossy(&logged).contains("TRACE"), "all that can be is logged");
     assert_eq!(secrets.found_in(&logged), [""; 0], "in the log");
+}
+
+#[tokio::test]
+async fn no_address_is_in_the_log_of_a_whole_run_unless_it_is_asked_for_more_than_usual() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut secrets = Secrets::default();
+    let (mut server, _) = run("info", directory.path(), &mut secrets).await;
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+    let logged = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(logged.contains("INFO"), "{logged}");
+    for domain in ["@acme.test", "@new.test"] {
+        assert!(!logged.contains(domain), "{logged}");
+    }
+    assert_eq!(secrets.found_in(logged.as_bytes()), [""; 0], "in the log");
+}
+
+#[tokio::test]
+async fn the_password_of_a_relay_is_in_no_log_answer_data_or_explanation() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut secrets = Secrets::default();
+    let password = secrets.keep("the relay's password", "hunter2 and all the others");
+    let relay = free_address();
+    let configured = || {
+        let mut command = program(directory.path());
+        let port = relay.port().to_string();
+        let mail = [("HOST", "127.0.0.1"), ("PORT", &port), ("USERNAME", "mailer"), ("PASSWORD", &password)];
+        command.envs(mail.map(|(key, value)| (format!("USER_MANAGEMENT_MAIL__SMTP__{key}"), value.to_owned())));
+        command.env("USER_MANAGEMENT_MAIL__TRANSPORT", "smtp").env("USER_MANAGEMENT_MAIL__FROM", "noreply@acme.test");
+        command.env("USER_MANAGEMENT_WEB__PUBLIC_URL", "https://users.acme.test").env("USER_MANAGEMENT_LOG__FILTER", "trace");
+        command
+    };
+    let (mut server, channel) = started(configured(), directory.path()).await;
+    let (mut users, mut operations) = (UserManagementClient::new(channel.clone()), OperationsClient::new(channel));
+    let account = proto::CreateAccountRequest { name: "acme".to_owned(), ..Default::default() };
+    users.create_account(account).await.unwrap();
+    let (account, email) = ("acme".to_owned(), "ann@acme.test".to_owned());
+    let invite = proto::InviteUserRequest { account, email, privilege: Privilege::Admin.into(), ..Default::default() };
+    users.invite_user(invite).await.unwrap();
+    let tried = loop {
+        let mails = operations.list_mail(proto::ListMailRequest::default()).await.unwrap().into_inner();
+        if mails.mails.iter().all(|mail| mail.attempts > 0 && !mail.last_reply.is_empty()) {
+            break mails;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let info = operations.get_server_info(proto::GetServerInfoRequest {}).await.unwrap().into_inner();
+    let explained = configured().arg("check-config").output().unwrap();
+    assert!(String::from_utf8_lossy(&explained.stdout).contains("mail.smtp.password"));
+    server.signal(Signal::TERM);
+    assert!(server.child.wait().unwrap().success());
+    let said = [format!("{tried:?} {info:?}").into_bytes(), explained.stdout, explained.stderr].concat();
+    assert_eq!(secrets.found_in(&said), [""; 0], "in answers");
+    for file in files_below(directory.path()) {
+        assert_eq!(secrets.found_in(&std::fs::read(&file).unwrap()), [""; 0], "in {}", file.display());
+    }
+}
+
+#[test]
+fn a_message_with_a_secret_in_it_is_printed_by_its_name_alone() {
+    let request = proto::SignInRequest { email: "ann@acme.test".to_owned(), password: "correct horse".to_owned() };
+    let answer = proto::SignInResponse { session_token: "ses_1".to_owned(), ..Default::default() };
+    let invited = proto::InviteUserResponse {
+        link: Some(proto::ReturnedLink { url: "http://h/#token=1".to_owned(), token: "1".to_owned(), expire_time: None }),
+        ..Default::default()
+    };
+    assert_eq!(format!("{request:?} {answer:?}"), "SignInRequest { .. } SignInResponse { .. }");
+    assert!(format!("{invited:?}").contains("link: Some(ReturnedLink { .. })"), "{invited:?}");
 }
 
 /// Whom the kernel lets at a process's memory: its own user, unless the process forbids that; then root.

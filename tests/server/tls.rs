@@ -183,6 +183,42 @@ fn a_key_that_everybody_reads_or_a_group_writes_is_refused_and_a_credential_of_s
     }
 }
 
+#[test]
+fn a_certificate_or_authorities_that_others_could_write_or_that_are_anothers_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), &authority());
+    let place = directory.path().display();
+    let config = Config::from_toml(&format!("data_dir = '{place}/data'\ngrpc.listen = []\n{settings}")).expect("valid");
+    let refusals = || {
+        let bound = Server::bind(&config, Routes::default(), Health::new(), Metrics::default()).err();
+        let checked = user_management::server::check(&config).err();
+        [bound, checked].map(|error| error.map(|error| error.to_string()))
+    };
+    for name in ["cert.pem", "ca.pem"] {
+        let file = directory.path().join(name);
+        for (mode, is_taken) in [(0o644, true), (0o444, true), (0o664, false), (0o646, false), (0o600, true)] {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            let refusal = format!(
+                "can't use {place}/{name} for TLS: it can be written by other users; make it theirs to read at most (chmod go-w)"
+            );
+            let expected = (!is_taken).then_some(refusal);
+            assert_eq!(refusals(), [expected.clone(), expected], "{mode:o}");
+        }
+    }
+    // who isn't root can't give a file away
+    if rustix::process::geteuid().is_root() {
+        for name in ["cert.pem", "ca.pem", "key.pem"] {
+            let file = directory.path().join(name);
+            std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+            let refusal = format!(
+                "can't use {place}/{name} for TLS: it belongs to uid 65534 instead of uid 0; run the program as that user, or chown it"
+            );
+            assert_eq!(refusals(), [Some(refusal.clone()), Some(refusal)]);
+            std::os::unix::fs::chown(&file, Some(0), None).unwrap();
+        }
+    }
+}
+
 /// A `ClientHello` as it was before TLS 1.3, of a version's second number, with which a client says the newest that it speaks.
 fn hello_of(version: u8) -> Vec<u8> {
     let suites = [0xc0, 0x2b, 0xc0, 0x23, 0xc0, 0x09, 0xc0, 0x2f, 0xc0, 0x13];

@@ -122,6 +122,52 @@ async fn a_sign_up_and_a_reset_from_before_a_rotation_are_finished_after_it() {
 }
 
 #[tokio::test]
+async fn sign_ups_and_resets_from_before_end_at_once_too_where_the_key_may_be_known_and_are_asked_for_again() {
+    let site = Site::with("signup = 'open'").await;
+    let ann = site.person("ann@acme.test").await;
+    let mut nobody = site.nobody().await;
+    let (email, password, display_name) = (BOB.to_owned(), PASSWORD.to_owned(), "Bob".to_owned());
+    nobody.identity.sign_up(proto::SignUpRequest { email, password, display_name }).await.expect("anybody may");
+    let confirmation = site.mailed_token(BOB).await;
+    nobody.request_reset(&ann.email).await;
+    let reset = site.mailed_token(&ann.email).await;
+    site.operator().await.rotate(true).await;
+    assert_eq!(reason(&nobody.confirm(&confirmation, PASSWORD).await.expect_err("ended")), "LINK_INVALID");
+    assert_eq!(reason(&nobody.reset(&reset, "hammer and tongs").await.expect_err("ended")), "LINK_INVALID");
+    site.sign_in(&ann.email).await;
+    let again = proto::ResendConfirmationRequest { email: BOB.to_owned() };
+    nobody.identity.resend_confirmation(again).await.expect("anybody may");
+    nobody.confirm(&site.mailed_token(BOB).await, PASSWORD).await.expect("confirmed");
+    site.clock.advance(Duration::from_hours(1));
+    nobody.request_reset(&ann.email).await;
+    nobody.reset(&site.mailed_token(&ann.email).await, "hammer and tongs").await.expect("set");
+}
+
+#[tokio::test]
+async fn mails_that_wait_while_the_key_is_exchanged_go_with_links_that_are_good() {
+    let site = Site::with("signup = 'open'\ninvitation.lifetime_days = 0").await;
+    site.account(ACME).await;
+    let away = site.data_dir().join("away");
+    std::fs::rename(site.mail_dir(), &away).expect("moved away");
+    let mut operator = site.operator().await;
+    operator.invite(BOB, Privilege::Normal, &[]).await.expect("invited");
+    let (email, password, display_name) = ("ann@acme.test".to_owned(), PASSWORD.to_owned(), "Ann".to_owned());
+    site.nobody().await.identity.sign_up(proto::SignUpRequest { email, password, display_name }).await.expect("anybody may");
+    site.mails_settled().await;
+    operator.rotate(true).await;
+    std::fs::rename(&away, site.mail_dir()).expect("moved back");
+    let waiting = operator.operations.list_mail(proto::ListMailRequest::default()).await.expect("listed").into_inner().mails;
+    assert_eq!(waiting.iter().map(proto::Mail::state).collect::<Vec<_>>(), [proto::DeliveryState::Queued; 2]);
+    for mail in waiting {
+        let retry = proto::RetryMailRequest { mail: mail.id, ..Default::default() };
+        operator.operations.retry_mail(retry).await.expect("due now");
+    }
+    assert!(site.opens(&site.mailed_token(BOB).await).await);
+    let confirmation = site.mailed_token("ann@acme.test").await;
+    site.nobody().await.confirm(&confirmation, PASSWORD).await.expect("confirmed");
+}
+
+#[tokio::test]
 async fn a_rotation_that_was_cut_short_is_finished_by_the_next_start() {
     let mut site = Site::with_lasting_invitations().await;
     let before = std::fs::read(site.key_file()).expect("readable");

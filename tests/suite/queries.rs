@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &str, &str); 15] = [
     ("SCAN mails USING INDEX mails_open", "order by due, id limit 1", "one step into what is due or in flight"),
     ("SEARCH members USING INDEX members_managing", "and has_manager <> exists", "the first active one ends it"),
     ("SEARCH m USING INDEX members_managing", "a.has_manager is exists", "the first active one ends it"),
-    ("SCAN (subquery-", "limit 1) union all select * from (", "one of each kind"),
+    ("SCAN (subquery-", "limit ?1) union all select * from (", "as many of each kind as are told"),
     ("SCAN erased_mails", "from erased_mails", "what one erasure left to do"),
     ("SCAN walk", "with recursive walk", "an entry of a page for each step"),
     ("SCAN walked", "with recursive walk", "the entries of a page"),

@@ -39,6 +39,8 @@ async fn a_directory_that_others_could_bend_is_refused() {
     std::fs::create_dir(&real).expect("made");
     std::os::unix::fs::symlink(&real, &link).expect("linked");
     assert_eq!(refusal(&link).await, "the data directory DATA is a link; name the directory itself");
+    let with_slash = Path::new(&format!("{}/", link.display())).to_owned();
+    assert_eq!(refusal(&with_slash).await, "the data directory DATA is a link; name the directory itself");
     std::fs::write(&file, "").expect("written");
     assert_eq!(refusal(&file).await, "the data directory DATA is not a directory");
     for mode in [0o770, 0o707, 0o722] {
@@ -60,6 +62,18 @@ async fn a_directory_that_others_could_bend_is_refused() {
         );
         assert_eq!(refusal(&real).await, said);
     }
+    // a link in a place that everybody writes leads where they like, and nothing is made there
+    let open = root.path().join("open");
+    std::fs::create_dir(&open).expect("made");
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).expect("set");
+    std::os::unix::fs::symlink(root.path(), open.join("link")).expect("linked");
+    for below in [open.join("link/real"), open.join("link/new"), open.join("new")] {
+        let said = refusal(&below).await;
+        assert!(said.ends_with("open, which everybody may write and which isn't sticky; make that one 0755 or 1777"), "{said}");
+        let checked = user_management::app::check(&config(&below)).expect_err("refused");
+        assert_eq!(chain(&checked).replace(&below.display().to_string(), "DATA"), said);
+    }
+    assert!(!open.join("new").exists() && !root.path().join("new").exists());
     let parent = root.path().join("none/data");
     assert_eq!(refusal(&parent).await, "the data directory DATA can't be used: No such file or directory (os error 2)");
 }
@@ -78,7 +92,7 @@ async fn a_directory_of_another_user_is_refused_and_one_that_others_could_look_i
         assert_eq!(std::fs::read_dir(&data).expect("readable").count(), 0, "nothing was put there");
         std::os::unix::fs::chown(&data, Some(0), None).expect("taken back");
     } else {
-        eprintln!("skipped for want of root: a directory of another user");
+        crate::skipped("for want of root: a directory of another user");
     }
     let app = App::open(&config(&data), Clock::set_to(BEGINNING), Tuning::default()).await;
     app.unwrap_or_else(|error| panic!("{error}")).close().await;
@@ -125,11 +139,75 @@ async fn a_database_or_mail_that_others_could_read_or_bend_is_refused_untouched(
             std::os::unix::fs::chown(path, Some(0), None).expect("taken back");
         }
     } else {
-        eprintln!("skipped for want of root: files of another user");
+        crate::skipped("for want of root: files of another user");
     }
     assert!(whole == std::fs::read(&database).expect("readable"));
     site.restart(None).await;
     assert_eq!(mail.metadata().expect("there").permissions().mode() & 0o7777, 0o700, "others could only look into it");
+}
+
+#[tokio::test]
+async fn templates_a_relays_authorities_and_a_program_that_others_could_write_are_refused() {
+    let root = tempfile::tempdir().expect("a temporary directory");
+    let place = root.path();
+    let set = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
+    let (templates, program, authorities) = (place.join("templates"), place.join("sendmail"), place.join("ca.pem"));
+    let template = templates.join("login_exists.txt");
+    std::fs::create_dir(&templates).expect("made");
+    std::fs::write(&template, "Subject: hello\n\nHello.\n").expect("written");
+    std::fs::write(&program, "#!/bin/sh\n").expect("written");
+    let pair = rcgen::generate_simple_self_signed(["relay.test".to_owned()]).expect("a certificate");
+    std::fs::write(&authorities, pair.cert.pem()).expect("written");
+    let settings = |mail: &str| {
+        let sender = "from = 'noreply@acme.test'";
+        let text = format!(
+            "data_dir = '{0}/data'\nweb.public_url = 'https://users.acme.test'\nmail = {{ {sender}, {mail} }}",
+            place.display()
+        );
+        Config::from_toml(&text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let with_templates = settings(&format!("templates = '{}'", templates.display()));
+    let by_program = settings(&format!("transport = 'sendmail', sendmail.command = '{}'", program.display()));
+    let by_relay = settings(&format!("transport = 'smtp', smtp = {{ host = 'relay', ca_file = '{}' }}", authorities.display()));
+    let is_root = rustix::process::geteuid().is_root();
+    for (config, path, right) in [
+        (&with_templates, &templates, 0o755),
+        (&with_templates, &template, 0o644),
+        (&by_program, &program, 0o755),
+        (&by_relay, &authorities, 0o644),
+    ] {
+        set(path, right);
+        let refusals = async || {
+            let started = match App::open(config, Clock::set_to(BEGINNING), Tuning::default()).await {
+                Ok(app) => {
+                    app.close().await;
+                    None
+                }
+                Err(error) => Some(chain(&error)),
+            };
+            [started, user_management::app::check(config).err().map(|error| chain(&error))]
+        };
+        assert_eq!(refusals().await, [None, None], "{}", path.display());
+        for more in [0o020, 0o002] {
+            set(path, right | more);
+            let what = "can be written by other users; make it theirs to read at most (chmod go-w)";
+            let said = format!("mail: {} {what}", path.display());
+            assert_eq!(refusals().await, [Some(said.clone()), Some(said)]);
+            set(path, right);
+        }
+        if is_root {
+            std::os::unix::fs::chown(path, Some(65_534), None).expect("given away");
+            let said = format!(
+                "mail: {} belongs to uid 65534 instead of uid 0; run the program as that user, or chown it",
+                path.display()
+            );
+            assert_eq!(refusals().await, [Some(said.clone()), Some(said)]);
+            std::os::unix::fs::chown(path, Some(0), None).expect("taken back");
+        }
+    }
+    if !is_root {
+        crate::skipped("for want of root: what says whom to trust and is another user's");
+    }
 }
 
 #[tokio::test]
@@ -178,9 +256,13 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
         std::os::unix::fs::chown(&key, Some(65_534), None).expect("given away");
         let foreign = refusal(&site.data_dir()).await;
         assert_eq!(foreign, "the link key DATA/link.key belongs to another user than root and the one running the program");
-        std::os::unix::fs::chown(&key, Some(0), None).expect("taken back");
+        // of root's group, as systemd shows a credential, others' of no group
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).expect("set");
+        std::os::unix::fs::chown(&key, Some(0), Some(65_534)).expect("another group's");
+        assert_eq!(refusal(&site.data_dir()).await, "the link key DATA/link.key can be read by other users; make it 0600");
+        std::os::unix::fs::chown(&key, Some(0), Some(0)).expect("taken back");
     } else {
-        eprintln!("skipped for want of root: a link key of another user");
+        crate::skipped("for want of root: a link key of another user");
     }
     site.restart(None).await;
 }

@@ -15,7 +15,7 @@ fn load(files: &[(&str, &str)], language: Language) -> Result<Templates, String>
         fs::write(directory.path().join(name), text).expect("written");
     }
     let place = format!("{}/", directory.path().display());
-    Templates::load(SITE, Some(directory.path()), language)
+    Templates::load(SITE, Some((directory.path(), &[])), language)
         .map_err(|fault| crate::domain::error::chain(&fault).replace(&place, "DIR/"))
 }
 
@@ -127,6 +127,6 @@ fn a_language_that_nothing_is_written_in_is_refused() {
     assert_eq!(load(&[], french()).err().expect("refused"), "no template is in the language fr");
     assert!(Templates::load(SITE, None, french()).is_err());
     assert!(Templates::load(SITE, None, "en-GB".parse().expect("a language")).is_ok());
-    let nowhere = Templates::load(SITE, Some(Path::new("/nowhere/at/all")), Language::english()).err().expect("refused");
+    let nowhere = Templates::load(SITE, Some((Path::new("/nowhere/at/all"), &[])), Language::english()).err().expect("refused");
     assert!(nowhere.to_string().starts_with("the template directory /nowhere/at/all"), "{nowhere}");
 }

@@ -19,13 +19,12 @@ pub(super) struct Directory {
 impl Directory {
     /// Makes the directory, for this user alone, unless it is there: links in mails open logins.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
-        ownership::take_directory(path).map_err(|flaw| OpenError::Unsafe { path: path.to_owned(), flaw })?;
-        Ok(Self { path: path.to_owned() })
+        let failed = |source| OpenError::Directory { path: path.to_owned(), source };
+        let refused = |flaw| OpenError::Unsafe { path: path.to_owned(), flaw };
+        ownership::check_place(path).map_err(refused)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        ownership::take_directory(path).map_err(refused)?;
+        Ok(Self { path: fs::canonicalize(path).map_err(failed)? })
     }
 
     /// Writes a mail, durably and whole: nobody sees half a file.

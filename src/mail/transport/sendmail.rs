@@ -1,11 +1,13 @@
 //! Mail through the host's own `sendmail` program, which every mail system brings.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
@@ -14,6 +16,7 @@ use tokio::time::timeout;
 use super::{OpenError, SendFault, one_line};
 use crate::config::mail::SendmailSettings;
 use crate::mail::renderer::Rendered;
+use crate::ownership;
 
 /// What is kept of the program's complaints; the rest is read and forgotten, so that it never waits for a reader.
 const KEPT: u64 = 4096;
@@ -36,10 +39,14 @@ struct Ended {
 }
 
 impl Sendmail {
-    pub(super) fn open(settings: &SendmailSettings) -> Result<Self, OpenError> {
+    pub(super) fn open(settings: &SendmailSettings, owners: &[u32]) -> Result<Self, OpenError> {
         let command = settings.command.clone();
         let program = |source| OpenError::Command { path: command.clone(), source };
-        let found = std::fs::metadata(&command).map_err(program)?;
+        // by its path alone: a program may be for others to run and not to read
+        let file =
+            File::from(open(&command, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|fault| program(fault.into()))?);
+        let found = file.metadata().map_err(program)?;
+        ownership::check_trusted(&file, owners).map_err(|flaw| OpenError::Untrusted { path: command.clone(), flaw })?;
         if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
             return Err(program(std::io::ErrorKind::PermissionDenied.into()));
         }

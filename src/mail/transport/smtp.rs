@@ -5,6 +5,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +25,7 @@ use super::stream::UnbufferedStream;
 use super::{OpenError, SendFault, one_line};
 use crate::config::mail::{SmtpSecurity, SmtpSettings};
 use crate::mail::renderer::Rendered;
+use crate::ownership;
 
 /// How long the relay may take to answer QUIT.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -85,10 +88,11 @@ impl fmt::Display for Phase {
 }
 
 impl Relay {
-    pub(super) fn open(settings: &SmtpSettings) -> Result<Self, OpenError> {
+    pub(super) fn open(settings: &SmtpSettings, owners: &[u32]) -> Result<Self, OpenError> {
+        let ca_file = settings.ca_file.as_deref();
         let security = match settings.security {
-            SmtpSecurity::ImplicitTls => Security::ImplicitTls(tls(&settings.host, settings.ca_file.as_deref())?),
-            SmtpSecurity::StartTls => Security::StartTls(tls(&settings.host, settings.ca_file.as_deref())?),
+            SmtpSecurity::ImplicitTls => Security::ImplicitTls(tls(&settings.host, ca_file, owners)?),
+            SmtpSecurity::StartTls => Security::StartTls(tls(&settings.host, ca_file, owners)?),
             SmtpSecurity::Plaintext if settings.credentials.is_some() && !is_this_host(&settings.host) => {
                 return Err(OpenError::CredentialsInTheClear);
             }
@@ -188,18 +192,24 @@ fn done(response: Response) -> Result<Response, Fault> {
 /// where its code says that the credentials are missing or wrong (RFC 4954). One that doesn't go with the content leaves open whether the message
 /// was taken, and so does each later try: those have to end.
 fn judge(phase: Phase, fault: &Fault) -> SendFault {
+    // a relay may repeat the command that it refuses, in which the password stands
+    let authenticating = matches!(phase, Phase::Authenticating);
     let answer = match fault {
         Fault::Conversation(fault) => fault.status().map(|code| (code, fault.source())),
         Fault::Connection(_) | Fault::OutOfTurn(_) => None,
     };
     let Some((code, text)) = answer else {
-        let said = one_line(&format!("{phase}: {fault}"));
+        let said = match fault {
+            Fault::Conversation(fault) if authenticating && fault.is_response() => format!("{phase}: no reply that can be read"),
+            fault => format!("{phase}: {fault}"),
+        };
+        let said = one_line(&said);
         return match (phase, fault) {
             (Phase::Content, Fault::OutOfTurn(_)) => SendFault::Deferred(said),
             _ => SendFault::Deployment(said),
         };
     };
-    let text = text.map(ToString::to_string).unwrap_or_default();
+    let text = text.map(ToString::to_string).filter(|_| !authenticating).unwrap_or_default();
     let reply = one_line(&format!("{code} {text}"));
     let credentials = [530, 534, 535, 538].contains(&u16::from(code));
     match (phase, code.severity) {
@@ -218,19 +228,23 @@ fn reply(response: &Response) -> String {
     one_line(&format!("{} {lines}", response.code()))
 }
 
-fn tls(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, OpenError> {
+fn tls(host: &str, ca_file: Option<&Path>, owners: &[u32]) -> Result<TlsParameters, OpenError> {
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(path) = ca_file {
         builder = builder.certificate_store(CertificateStore::None);
-        for certificate in certificates(path)? {
+        for certificate in certificates(path, owners)? {
             builder = builder.add_root_certificate(Certificate::from_der(certificate).map_err(OpenError::Tls)?);
         }
     }
     builder.build().map_err(OpenError::Tls)
 }
 
-fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, OpenError> {
-    let pem = std::fs::read(path).map_err(|source| OpenError::CaFile { path: path.to_owned(), source })?;
+fn certificates(path: &Path, owners: &[u32]) -> Result<Vec<Vec<u8>>, OpenError> {
+    let unreadable = |source| OpenError::CaFile { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(unreadable)?;
+    ownership::check_trusted(&file, owners).map_err(|flaw| OpenError::Untrusted { path: path.to_owned(), flaw })?;
+    let mut pem = Vec::new();
+    file.read_to_end(&mut pem).map_err(unreadable)?;
     let found = CertificateDer::pem_slice_iter(&pem).map(|certificate| certificate.map(|der| der.to_vec()));
     match found.collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),

@@ -105,7 +105,7 @@ pub async fn differences(connection: &mut SqliteConnection, limit: usize) -> Res
         }
     }
     if found.len() < limit {
-        found.extend(missing(connection).await?);
+        found.extend(missing(connection, limit).await?);
     }
     found.truncate(limit);
     Ok(found)
@@ -346,26 +346,36 @@ async fn page(connection: &mut SqliteConnection, table: Table, (first, second): 
 }
 
 /// What history says is there and isn't: accounts, users, invitations and services, whose rows are never deleted, and members who neither left nor were
-/// removed. One of each kind. Any event that tells of a thing is looked at, not only that of its making, which may be dropped.
-async fn missing(connection: &mut SqliteConnection) -> Result<Vec<Difference>, Error> {
+/// removed; of each kind at most so many. Any event that tells of a thing is looked at, not only that of its making, which may be dropped; told is the last.
+async fn missing(connection: &mut SqliteConnection, limit: usize) -> Result<Vec<Difference>, Error> {
+    let limit = i64::try_from(limit).map_err(Error::internal)?;
     let rows = sqlx::query!(
         r#"select * from (
              select 10 as "kind!: i64", e.seq as "seq!: i64", e.account as "first!: Vec<u8>", x'' as "second!: Vec<u8>"
-               from events e indexed by events_by_kind where e.kind between 10 and 19 and not exists (select 1 from accounts a where a.id = e.account) limit 1)
+               from events e indexed by events_by_kind where e.kind between 10 and 19 and not exists (select 1 from accounts a where a.id = e.account)
+                and not exists (select 1 from events l indexed by events_by_account_and_kind
+                                 where l.account = e.account and l.kind between 10 and 19 and l.seq > e.seq) limit ?1)
            union all select * from (
              select 20, e.seq, e.subject, x'' from events e indexed by events_by_kind
-              where e.kind between 20 and 29 and not exists (select 1 from invitations i where i.id = e.subject) limit 1)
+              where e.kind between 20 and 29 and not exists (select 1 from invitations i where i.id = e.subject)
+                and not exists (select 1 from events l indexed by events_by_subject
+                                 where l.subject = e.subject and l.kind between 20 and 29 and l.seq > e.seq) limit ?1)
            union all select * from (
              select 30, e.seq, e.account, e.subject from events e indexed by events_by_kind
               where e.kind in (30, 31, 32) and not exists (select 1 from members m where m.account = e.account and m.user = e.subject)
                 and not exists (select 1 from events l indexed by events_by_account_and_subject
-                                 where l.account = e.account and l.subject = e.subject and l.kind in (33, 34) and l.seq > e.seq) limit 1)
+                                 where l.account = e.account and l.subject = e.subject and l.kind between 30 and 34 and l.seq > e.seq) limit ?1)
            union all select * from (
              select 40, e.seq, e.subject, x'' from events e indexed by events_by_kind
-              where e.kind in (40, 41, 42, 43, 44, 47, 48, 49) and not exists (select 1 from users u where u.id = e.subject) limit 1)
+              where e.kind in (40, 41, 42, 43, 44, 47, 48, 49) and not exists (select 1 from users u where u.id = e.subject)
+                and not exists (select 1 from events l indexed by events_by_subject
+                                 where l.subject = e.subject and l.kind in (40, 41, 42, 43, 44, 47, 48, 49) and l.seq > e.seq) limit ?1)
            union all select * from (
              select 60, e.seq, e.subject, x'' from events e indexed by events_by_kind
-              where e.kind between 60 and 69 and not exists (select 1 from services s where s.id = e.subject) limit 1)"#
+              where e.kind between 60 and 69 and not exists (select 1 from services s where s.id = e.subject)
+                and not exists (select 1 from events l indexed by events_by_subject
+                                 where l.subject = e.subject and l.kind between 60 and 69 and l.seq > e.seq) limit ?1)"#,
+        limit
     )
     .fetch_all(connection)
     .await?;

@@ -4,8 +4,10 @@
 //! was dropped, the walk begins at the checkpoint (`super::trim`), after what was kept from before was held against what the trim recorded of it.
 
 use sha2::{Digest as _, Sha256};
+use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
+use super::erased::{Erased, gone};
 use super::trim::newest_trim;
 use super::{decode_each, whose};
 use crate::domain::clock::Timestamp;
@@ -47,6 +49,7 @@ struct Walk {
     trimmed: Option<TrimState>,
     seen: Tail,
     epoch: Option<Epoch>,
+    erased: Erased,
     /// What was kept elsewhere, by number; those that were passed are taken out.
     heads: std::iter::Peekable<std::vec::IntoIter<Head>>,
     incomparable: u64,
@@ -72,8 +75,8 @@ type Read = (Row, Result<Event, Error>);
 /// Rows of a page.
 const PAGE: u32 = 1000;
 
-/// Walks all of history and checks numbers, hashes, links, the columns to search by, the personal values that are still there, what was kept of
-/// its beginning, and the heads that were kept elsewhere.
+/// Walks all of history and checks numbers, hashes, links, the columns to search by, the personal values, of which only those of erased people and
+/// old client addresses may be gone, what was kept of its beginning, and the heads that were kept elsewhere.
 pub async fn verify(connection: &mut SqliteConnection, mut heads: Vec<Head>) -> Result<Walked, Error> {
     heads.sort_by_key(|head| head.seq);
     let mut walk = match Walk::begin(connection, heads).await? {
@@ -89,7 +92,7 @@ pub async fn verify(connection: &mut SqliteConnection, mut heads: Vec<Head>) -> 
         None => i64::MIN,
     };
     loop {
-        let page = page(connection, from, i64::MAX, PAGE).await?;
+        let page = walk.page(connection, from, i64::MAX, PAGE).await?;
         if page.is_empty() {
             return Ok(walk.ended());
         }
@@ -113,31 +116,13 @@ pub(super) async fn next_whole(
     };
     let from = walk.next()?;
     let mut events = Vec::new();
-    for (row, event) in page(connection, from, i64::MAX, most).await? {
+    for (row, event) in walk.page(connection, from, i64::MAX, most).await? {
         match walk.step(&row, event) {
             Ok(event) => events.push((event, walk.seen.hash)),
             Err(broken) => return Ok(Err(broken)),
         }
     }
     Ok(Ok(events))
-}
-
-/// Reads rows from one number on and up to another.
-async fn page(connection: &mut SqliteConnection, from: i64, until: i64, most: u32) -> Result<Vec<Read>, Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select seq as "seq!", time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
-                  actor as "actor: Vec<u8>", subject as "subject: Vec<u8>",
-                  (select json_group_array(json_array(p.slot, lower(hex(p.subject)))) from personal_values p where p.seq = events.seq) as "whose!: String"
-             from events where seq >= ? and seq <= ? order by seq limit ?"#,
-        from,
-        until,
-        most
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    let events = decode_each(connection, rows.iter().map(|row| (row.seq, row.bytes.clone())).collect()).await?;
-    Ok(rows.into_iter().zip(events).collect())
 }
 
 /// Which history it is, as the newest event says that names one: the first may be gone.
@@ -158,7 +143,32 @@ impl Walk {
             Some((seq, Err(_))) => return Ok(Err(Broken { seq, fault: Fault::Edited, by: None })),
         };
         let epoch = epoch(connection).await?;
-        Ok(Ok(Self { trimmed, seen, epoch, heads: heads.into_iter().peekable(), incomparable: 0 }))
+        Ok(Ok(Self { trimmed, seen, epoch, erased: Erased::default(), heads: heads.into_iter().peekable(), incomparable: 0 }))
+    }
+
+    /// Reads rows from one number on and up to another, and who was erased by then, from one view of the data: somebody may be erased in between.
+    async fn page(&mut self, connection: &mut SqliteConnection, from: i64, until: i64, most: u32) -> Result<Vec<Read>, Error> {
+        let mut view = connection.begin().await?;
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select seq as "seq!", time as "time: Timestamp", kind, account as "account: AccountId", bytes, hash,
+                      actor as "actor: Vec<u8>", subject as "subject: Vec<u8>",
+                      (select json_group_array(json_array(p.slot, lower(hex(p.subject)))) from personal_values p where p.seq = events.seq) as "whose!: String"
+                 from events where seq >= ? and seq <= ? order by seq limit ?"#,
+            from,
+            until,
+            most
+        )
+        .fetch_all(&mut *view)
+        .await?;
+        let events = decode_each(&mut view, rows.iter().map(|row| (row.seq, row.bytes.clone())).collect()).await?;
+        self.erased.catch_up(&mut view).await?;
+        if self.trimmed.is_some() {
+            let events: Vec<_> = events.iter().filter_map(|event| event.as_ref().ok()).collect();
+            self.erased.believe_rows(&mut view, &events).await?;
+        }
+        view.rollback().await?;
+        Ok(rows.into_iter().zip(events).collect())
     }
 
     /// The number of the event that has to come.
@@ -183,7 +193,7 @@ impl Walk {
         let until = i64::try_from(trimmed.until).map_err(Error::internal)?;
         let (mut from, mut count, mut digest) = (i64::MIN, 0, Sha256::new());
         loop {
-            let page = page(connection, from, until, PAGE).await?;
+            let page = self.page(connection, from, until, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             from = last.seq + 1;
             for (row, event) in page {
@@ -191,7 +201,7 @@ impl Walk {
                 let seq = u64::try_from(row.seq).unwrap_or(0).max(1);
                 let hash: Hash = Sha256::digest(&row.bytes).into();
                 let event = match held(&row, hash, event)
-                    .and_then(|event| if fits(&row, &event) { Ok(event) } else { Err(Fault::Edited) })
+                    .and_then(|event| if self.fits(&row, &event) { Ok(event) } else { Err(Fault::Edited) })
                 {
                     Ok(event) => event,
                     Err(fault) => return Ok(Err(Broken { seq, fault, by: None })),
@@ -211,10 +221,39 @@ impl Walk {
 
     fn step(&mut self, row: &Row, event: Result<Event, Error>) -> Result<Event, Broken> {
         let hash: Hash = Sha256::digest(&row.bytes).into();
-        let event = judge(&self.seen, row, hash, event).map_err(|fault| Broken { seq: self.seen.seq + 1, fault, by: None })?;
+        let event = self.judge(row, hash, event).map_err(|fault| Broken { seq: self.seen.seq + 1, fault, by: None })?;
         self.seen = Tail { seq: event.seq, hash, time: event.time };
         self.hold_heads(event.seq, hash)?;
         Ok(event)
+    }
+
+    /// Says of a row whether it is the event after the one that was seen, as it was recorded.
+    fn judge(&self, row: &Row, hash: Hash, event: Result<Event, Error>) -> Result<Event, Fault> {
+        let expected = self.seen.seq + 1;
+        match u64::try_from(row.seq) {
+            Ok(seq) if seq == expected => {}
+            Ok(seq) if seq > expected => return Err(Fault::Missing),
+            _ => return Err(Fault::Moved),
+        }
+        let event = held(row, hash, event)?;
+        if event.previous != self.seen.hash {
+            return Err(Fault::Unlinked);
+        }
+        if event.time >= self.seen.time && self.fits(row, &event) { Ok(event) } else { Err(Fault::Edited) }
+    }
+
+    /// Whether the columns to search by and the personal values are the event's, and what is gone of these went as it may: with its person, or, as
+    /// the address that somebody called from, with the time of its event.
+    fn fits(&self, row: &Row, event: &Event) -> bool {
+        let is_old = self.trimmed.is_some_and(|trimmed| event.seq <= trimmed.until);
+        let client = |slot: usize| slot == 0 && event.client.is_some();
+        (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
+            && row.actor.as_deref() == Some(&event.actor.mark())
+            && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..])
+            && event.encode().personal.iter().all(Personal::is_whole)
+            && gone(event).iter().all(|(slot, whose)| is_old && client(*slot) || self.erased.holds(whose))
+            && serde_json::from_str::<Vec<(usize, String)>>(&row.whose)
+                .is_ok_and(|values| values.iter().all(|(slot, id)| *id == hex(&whose(event, *slot))))
     }
 
     /// Passes the heads of events before a number, which went: nothing can be said of them but whether they are of this history.
@@ -253,21 +292,6 @@ impl Walk {
     }
 }
 
-/// Says of a row whether it is the event after the one that was seen, as it was recorded.
-fn judge(seen: &Tail, row: &Row, hash: Hash, event: Result<Event, Error>) -> Result<Event, Fault> {
-    let expected = seen.seq + 1;
-    match u64::try_from(row.seq) {
-        Ok(seq) if seq == expected => {}
-        Ok(seq) if seq > expected => return Err(Fault::Missing),
-        _ => return Err(Fault::Moved),
-    }
-    let event = held(row, hash, event)?;
-    if event.previous != seen.hash {
-        return Err(Fault::Unlinked);
-    }
-    if event.time >= seen.time && fits(row, &event) { Ok(event) } else { Err(Fault::Edited) }
-}
-
 /// The event that a row holds under its number.
 fn held(row: &Row, hash: Hash, event: Result<Event, Error>) -> Result<Event, Fault> {
     if row.hash[..] != hash[..] {
@@ -275,14 +299,4 @@ fn held(row: &Row, hash: Hash, event: Result<Event, Error>) -> Result<Event, Fau
     }
     let event = event.map_err(|_| Fault::Edited)?;
     if i64::try_from(event.seq) == Ok(row.seq) { Ok(event) } else { Err(Fault::Moved) }
-}
-
-/// Whether the columns to search by and the personal values that are still there are the event's.
-fn fits(row: &Row, event: &Event) -> bool {
-    (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
-        && row.actor.as_deref() == Some(&event.actor.mark())
-        && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..])
-        && event.encode().personal.iter().all(Personal::is_whole)
-        && serde_json::from_str::<Vec<(usize, String)>>(&row.whose)
-            .is_ok_and(|values| values.iter().all(|(slot, id)| *id == hex(&whose(event, *slot))))
 }

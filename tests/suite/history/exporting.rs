@@ -15,7 +15,7 @@ pub(super) fn judged(export: &Path, heads: &[&str]) -> Option<(bool, String)> {
     let output = match Command::new("python3").arg(script).arg(export).args(heads).output() {
         Ok(output) => output,
         Err(missing) => {
-            println!("SKIPPED: exports aren't verified by another program, since python3 can't be started: {missing}");
+            crate::skipped(&format!("exports aren't verified by another program, since python3 can't be started: {missing}"));
             return None;
         }
     };
@@ -110,23 +110,27 @@ async fn an_export_is_verified_by_another_program_alone_and_whatever_is_changed_
 #[tokio::test]
 async fn an_export_begins_where_it_is_told_to_and_an_erased_value_is_missed_by_nobody() {
     let mut site = whole().await;
-    site.underneath("delete from personal_values where value = 'bob@acme.test'").await;
+    let bob = site.confirmed("bob@acme.test").await;
+    let mut operator = site.operator().await;
+    operator.delete(&bob.id, false).await.expect("erased");
+    let last = operator.last_event().await;
     let file = site.data_dir().join("later.ndjson");
     site.operate(&format!("events export --from 7 --into {}", file.display())).await.done();
     let text = std::fs::read_to_string(&file).expect("read");
-    assert_eq!((text.lines().count(), text.contains("bob@acme.test")), (4, false));
+    assert_eq!((text.lines().count() as u64, text.contains("bob@acme.test")), (last - 4, false));
     let first: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
     let before = format!("6:{}", first["previous_hash"].as_str().expect("a hash"));
     if let Some((whole, said)) = judged(&file, &[&before]) {
-        assert!(whole && said.contains("whole: events 7 to 8"), "{said}");
+        assert!(whole && said.contains(&format!("whole: events 7 to {last}")), "{said}");
         let (whole, said) = judged(&file, &[]).expect("as before");
         assert!(
             !whole && said.contains("begins where no trim and no head says"),
             "its beginning was cut off, for all that it says: {said}"
         );
     }
-    let refused = site.operate("events export --from 9").await.refused(1);
-    assert!(refused.contains("there is no event 9: the last one is 8"), "{refused}");
+    let none = last + 1;
+    let refused = site.operate(&format!("events export --from {none}")).await.refused(1);
+    assert!(refused.contains(&format!("there is no event {none}: the last one is {last}")), "{refused}");
     site.stop().await;
     assert_eq!(exported(&site, "--from 7").await, text, "without a server too");
 }
@@ -161,6 +165,28 @@ async fn heads_of_logs_and_exports_are_held_against_history_by_the_command_line(
         changed.out.starts_with("CHANGED behind history's back: one thing; the 8 events themselves are whole\nmember usr_"),
         "{changed:?}"
     );
+}
+
+#[tokio::test]
+async fn more_heads_than_one_call_takes_are_held_against_history_in_several() {
+    let site = whole().await;
+    let verified = site.operate("events verify").await.done();
+    let head = verified.lines().find_map(|line| line.strip_prefix("head: ")).expect("a head").to_owned();
+    let epoch = head.split(':').next().expect("an epoch");
+    let logs = site.data_dir().join("heads.log");
+    let mut lines: Vec<_> = (0..10_001).map(|number| format!("{epoch}:9:{number:064x}")).collect();
+    lines.push(head.clone());
+    let verify = async |lines: &[String]| {
+        std::fs::write(&logs, lines.join("\n")).expect("written");
+        site.operate(&format!("events verify --heads-in {}", logs.display())).await
+    };
+    let broken = verify(&lines).await;
+    assert!(broken.code == Some(1) && broken.out.starts_with("BROKEN at event 9: history ends before it"), "{broken:?}");
+    // the last part has none of the others
+    let younger = format!("{epoch}:3:{:064x}", 7);
+    lines.push(younger.clone());
+    let broken = verify(&lines).await;
+    assert!(broken.out.starts_with("BROKEN at event 3: ") && broken.out.contains(&younger), "{broken:?}");
 }
 
 #[tokio::test]

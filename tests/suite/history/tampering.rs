@@ -37,7 +37,7 @@ async fn chain_anew(database: &mut SqliteConnection, from: i64) {
 
 #[tokio::test]
 async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
-    let cases: [(&'static str, u64, HistoryFault); 13] = [
+    let cases: [(&'static str, u64, HistoryFault); 17] = [
         ("update events set bytes = zeroblob(length(bytes)) where seq = 4", 4, HistoryFault::Edited),
         ("update events set account = null where seq = 2", 2, HistoryFault::Edited),
         ("update personal_values set value = 'eve@evil.test' where value = 'bob@acme.test'", 8, HistoryFault::Edited),
@@ -52,6 +52,20 @@ async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
             HistoryFault::Edited,
         ),
         ("update personal_values set subject = zeroblob(16) where value = 'bob@acme.test'", 8, HistoryFault::Edited),
+        // nobody was erased
+        ("delete from personal_values where seq = 8 and slot = 0", 8, HistoryFault::Edited),
+        ("delete from personal_values where value = 'ann'", 3, HistoryFault::Edited),
+        (
+            "delete from personal_values where value = 'bob@acme.test'; update invitations set email = '' where email = 'bob@acme.test'",
+            8,
+            HistoryFault::Edited,
+        ),
+        (
+            "delete from personal_values where value = 'bob@acme.test'; update invitations set email = '' where email = 'bob@acme.test';
+             update addresses set folded = lower(hex(id)) || '@erased' where folded = 'bob@acme.test'",
+            8,
+            HistoryFault::Edited,
+        ),
         ("delete from events where seq = 4", 4, HistoryFault::Missing),
         (
             "update events set seq = -1 where seq = 4; update events set seq = 4 where seq = 5; update events set seq = 5 where seq = -1",
@@ -83,6 +97,30 @@ async fn each_way_to_change_history_is_told_apart_and_where_it_was_changed() {
         let found = verified(&site, &[]).await;
         assert_eq!((found.first_broken, found.fault(), found.events), (broken, fault, broken - 1), "{edit}");
         assert_eq!(found.contradicted, None);
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_explains_what_is_gone_of_the_erased_alone() {
+    let site = whole().await;
+    let mut operator = site.operator().await;
+    let gone = site.member(ACME, "gone@acme.test", Privilege::Normal, &[]).await;
+    let mut as_gone = site.bearer(&gone.token).await;
+    as_gone.change_email("left@acme.test", crate::site::PASSWORD).await.expect("a link is on its way");
+    let link = site.mailed_token("left@acme.test").await;
+    site.nobody().await.confirm(&link, crate::site::PASSWORD).await.expect("confirmed");
+    operator.delete(&gone.id, false).await.expect("erased");
+    let found = verified(&site, &[]).await;
+    assert_eq!((found.first_broken, found.differences), (0, Vec::new()), "of a former address too");
+    for edit in [
+        "delete from personal_values where value = 'ann'",
+        "delete from personal_values where value = 'bob@acme.test'; update invitations set email = '' where email = 'bob@acme.test';
+         update addresses set folded = lower(hex(id)) || '@erased' where folded = 'bob@acme.test'",
+        "delete from personal_values where seq = (select max(seq) from personal_values where slot = 0 and value like '%127.0.0.1%')",
+    ] {
+        let tampered = site.after_a_crash().await;
+        tampered.underneath(edit).await;
+        assert_eq!(verified(&tampered, &[]).await.fault(), HistoryFault::Edited, "{edit}");
     }
 }
 
@@ -231,6 +269,25 @@ async fn whatever_is_changed_behind_the_back_of_history_is_named() {
             "{lost}: {found:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn whatever_was_deleted_is_named_one_by_one() {
+    let site = whole().await;
+    for name in ["bea", "cem", "dan", "eva"] {
+        site.member(ACME, &format!("{name}@acme.test"), Privilege::Normal, &[]).await;
+    }
+    let members = site.operator().await.members().await;
+    assert_eq!(members.len(), 5);
+    site.operator().await.move_to(&members[1].user, Privilege::ReadOnly).await.expect("moved");
+    site.underneath("delete from members").await;
+    let found = verified(&site, &[]).await.differences;
+    let mut named: Vec<_> = found.iter().filter(|found| found.account == ACME).map(|found| found.subject.clone()).collect();
+    named.retain(|subject| !subject.is_empty());
+    named.sort();
+    let mut gone: Vec<_> = members.into_iter().map(|member| member.user).collect();
+    gone.sort();
+    assert_eq!(named, gone, "each once");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use user_management::proto::{Event, EventKind, Privilege};
 
 use super::call;
-use super::retried::{operator, session};
+use super::retried::{NONE, changes, everything, operator, session};
 use super::rows::{self, ROWS};
 use super::stage::Stage;
 use crate::acme::ACME;
@@ -15,7 +15,7 @@ use crate::acme::ACME;
 enum Adds {
     /// These, in this order.
     Events(&'static [EventKind]),
-    /// Nothing: it only reads.
+    /// Nothing: it only reads, and no row changes but for when a session or token was last used.
     Reads,
     /// Nothing, though it changes something; and why.
     Nothing(&'static str),
@@ -117,13 +117,16 @@ async fn every_rpc_that_changes_something_adds_its_events_to_history_or_says_why
         let row = ROWS.into_iter().find(|(name, about)| *name == rpc && (of_persons || *about != "of the caller"));
         let row = row.unwrap_or_else(|| panic!("{rpc} has no row in the matrix"));
         let request = rows::request(&stage, caller, row).await;
-        let before = reader.last_event().await;
+        let (before, rows) = (reader.last_event().await, everything(&stage.site).await);
         let answer = call::call(caller.channel.clone(), caller.identified.clone(), method, &request).await;
         answer.unwrap_or_else(|refused| panic!("{rpc}: {refused:?}"));
         let added: Vec<_> = reader.events_after(before).await.iter().map(Event::kind).collect();
         match adds {
             Events(kinds) => assert_eq!(added, kinds, "by {rpc}"),
-            Reads => assert_eq!(added, [], "by {rpc}"),
+            Reads => {
+                assert_eq!(added, [], "by {rpc}");
+                assert_eq!(changes(&rows, &everything(&stage.site).await), NONE, "by {rpc}, which only reads");
+            }
             Nothing(why) => assert!(added.is_empty() && !why.is_empty(), "{added:?} by {rpc}"),
         }
     }

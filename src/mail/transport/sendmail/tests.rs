@@ -13,7 +13,7 @@ fn program(directory: &TempDir, script: &str, timeout: Duration) -> Sendmail {
     let path = directory.path().join("sendmail");
     fs::write(&path, script.replace("DIR", &directory.path().display().to_string())).expect("written");
     let settings = SendmailSettings { command: PathBuf::from("/bin/sh"), arguments: vec![path.display().to_string()], timeout };
-    Sendmail::open(&settings).expect("there")
+    Sendmail::open(&settings, &[0]).expect("there")
 }
 
 fn mail(to: &str) -> Rendered {
@@ -121,6 +121,6 @@ fn a_program_that_is_missing_or_cannot_be_run_is_found_at_the_start() {
     fs::write(&plain, "#!/bin/sh\n").expect("written");
     for command in [directory.path().join("nowhere"), plain, directory.path().to_owned()] {
         let settings = SendmailSettings { command, arguments: Vec::new(), timeout: Duration::from_secs(1) };
-        assert!(matches!(Sendmail::open(&settings), Err(OpenError::Command { .. })));
+        assert!(matches!(Sendmail::open(&settings, &[]), Err(OpenError::Command { .. })));
     }
 }
