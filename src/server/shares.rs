@@ -7,8 +7,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::acceptor::Socket;
 use super::turns::Line;
@@ -54,14 +56,14 @@ struct Share {
     lines: Box<[Line]>,
 }
 
-/// The shares of all peers that have connections.
+/// The shares of all peers that have connections, or had some of late.
 #[derive(Clone)]
 pub(super) struct Shares(Arc<All>);
 
 struct All {
     whole: Arc<Share>,
-    /// Those that nobody holds any more are swept out as new ones come.
-    peers: Mutex<HashMap<Peer, Weak<Share>>>,
+    /// Those that nobody holds any more and that owe nothing are swept out as new ones come.
+    peers: Mutex<HashMap<Peer, Arc<Share>>>,
     proxies: Proxies,
     limits: Limits,
     cores: usize,
@@ -96,12 +98,13 @@ impl Shares {
 
     fn of(&self, peer: Peer) -> Arc<Share> {
         let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = peers.get(&peer).and_then(Weak::upgrade) {
-            return share;
+        if let Some(share) = peers.get(&peer) {
+            return Arc::clone(share);
         }
         // before the map would grow, so that sweeping costs each newcomer little
         if peers.len() == peers.capacity() {
-            peers.retain(|_, share| share.strong_count() > 0);
+            let now = Instant::now();
+            peers.retain(|_, share| Arc::strong_count(share) > 1 || share.lines.iter().any(|line| line.owes(now)));
         }
         let limits = &self.0.limits;
         let share = Arc::new(Share {
@@ -110,7 +113,7 @@ impl Shares {
             bytes: Part::new(limits.buffered_bytes_per_peer),
             lines: std::iter::repeat_with(Line::of_peer).take(self.0.cores).collect(),
         });
-        peers.insert(peer, Arc::downgrade(&share));
+        peers.insert(peer, Arc::clone(&share));
         share
     }
 }
@@ -312,6 +315,20 @@ mod tests {
             let (seat, line) = (seat(many), other.line(0));
             assert!(!seat.line(0).is(&seat.line(0)) && !seat.line(0).is(&line), "each has turns of its own");
         }
+    }
+
+    #[test]
+    fn what_a_peer_owes_is_not_forgotten_when_it_leaves() {
+        let shares = shares();
+        let seat = shares.seat(&from("192.0.2.1")).unwrap();
+        for _ in 0..1000 {
+            seat.line(0).refused();
+        }
+        drop(seat);
+        for number in 0..10_000_u32 {
+            drop(shares.seat(&on(Listener::ToolsSocket, number)).expect("a seat"));
+        }
+        assert!(shares.seat(&from("192.0.2.1")).unwrap().line(0).owes(Instant::now()));
     }
 
     #[test]

@@ -8,9 +8,9 @@
 //! A round is short, and between two of them the core's thread lets others of the host run that wait for the processor: those who are waiting for
 //! an answer may be among them, and would be left waiting for as long as the kernel lets a busy thread go on, some milliseconds.
 //!
-//! Taking turns still lets a peer that is refused all the time, or opens connections only to close them, use whatever others leave of the
-//! processor, and have them wait for it. So each refusal and each end of a connection costs its peer some time, in which nothing of it is read
-//! once more than a little was used up.
+//! Taking turns still lets a peer that asks for more than its share all the time, or opens connections only to close them, use whatever others
+//! leave of the processor, and have them wait for it. So each call beyond its share and each end of a connection costs a peer some time, in which
+//! nothing of it is read once more than a little was used up.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,7 +34,7 @@ const READ: usize = 256;
 /// What a connection's first read counts: a TLS handshake and the state of HTTP/2 are made for it.
 const FIRST_READ: usize = 512;
 
-/// What being refused costs a peer on a core, so that it is a thousand times a second at most.
+/// What a call beyond its share costs a peer on a core, so that it is a thousand times a second at most.
 const REFUSED: Duration = Duration::from_millis(1);
 /// What the end of a connection costs its peer on a core, so that it is five hundred times a second at most.
 const ENDED: Duration = Duration::from_millis(2);
@@ -151,6 +151,11 @@ impl Line {
     /// Has the peer pay for a call that was refused to it.
     pub(super) fn refused(&self) {
         self.lock().owe(REFUSED, Instant::now());
+    }
+
+    /// Whether the peer still has to pay.
+    pub(super) fn owes(&self, now: Instant) -> bool {
+        self.lock().owed.is_some_and(|owed| owed > now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
