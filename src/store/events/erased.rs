@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::whose;
 use crate::domain::error::Error;
-use crate::domain::event::{Change, Event};
+use crate::domain::event::{Change, Event, Personal};
 use crate::store::json_of;
 
 /// The users and addresses whose personal values are gone.
@@ -50,10 +50,13 @@ impl Erased {
 
     /// Believes addresses' own rows that they were erased, since what tells of the former ones of who was erased goes with time.
     pub(super) async fn believe_rows(&mut self, connection: &mut SqliteConnection, events: &[&Event]) -> Result<(), Error> {
-        let unexplained: BTreeSet<_> =
-            events.iter().flat_map(|event| gone(event)).map(|(_, whose)| whose).filter(|whose| !self.holds(whose)).collect();
-        if unexplained.is_empty() || self.whose.is_empty() {
+        if self.whose.is_empty() {
             return Ok(());
+        }
+        let mut unexplained = BTreeSet::new();
+        for event in events {
+            let personal = event.encode().personal;
+            unexplained.extend(gone(event, &personal).map(|(_, whose)| whose).filter(|whose| !self.holds(whose)));
         }
         self.add_marked(connection, &unexplained).await
     }
@@ -76,7 +79,6 @@ impl Erased {
 }
 
 /// The personal values of an event that aren't there any more: the slots, and with whom each was to be erased.
-pub(super) fn gone(event: &Event) -> Vec<(usize, [u8; 16])> {
-    let personal = event.encode().personal.into_iter().enumerate();
-    personal.filter(|(_, value)| value.known.is_none()).map(|(slot, _)| (slot, whose(event, slot))).collect()
+pub(super) fn gone(event: &Event, personal: &[Personal]) -> impl Iterator<Item = (usize, [u8; 16])> {
+    personal.iter().enumerate().filter(|(_, value)| value.known.is_none()).map(|(slot, _)| (slot, whose(event, slot)))
 }

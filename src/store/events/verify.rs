@@ -247,11 +247,12 @@ impl Walk {
     fn fits(&self, row: &Row, event: &Event) -> bool {
         let is_old = self.trimmed.is_some_and(|trimmed| event.seq <= trimmed.until);
         let client = |slot: usize| slot == 0 && event.client.is_some();
+        let personal = event.encode().personal;
         (event.time, i64::from(event.change.kind()), event.change.account()) == (row.time, row.kind, row.account)
             && row.actor.as_deref() == Some(&event.actor.mark())
             && row.subject.as_deref() == event.change.subject().as_ref().map(|subject| &subject.as_bytes()[..])
-            && event.encode().personal.iter().all(Personal::is_whole)
-            && gone(event).iter().all(|(slot, whose)| is_old && client(*slot) || self.erased.holds(whose))
+            && personal.iter().all(Personal::is_whole)
+            && gone(event, &personal).all(|(slot, whose)| is_old && client(slot) || self.erased.holds(&whose))
             && serde_json::from_str::<Vec<(usize, String)>>(&row.whose)
                 .is_ok_and(|values| values.iter().all(|(slot, id)| *id == hex(&whose(event, *slot))))
     }
