@@ -75,10 +75,11 @@ pub fn own_or_root() -> Vec<u32> {
     vec![own(), 0]
 }
 
-/// The users whose word counts for a site: those, and for root, who looks on its behalf, whom the data belongs to.
+/// The users whose word counts for a site: those, and for root, who looks on its behalf, whom the data belongs to; anybody's, which is none
+/// here, while there is no data.
 #[must_use]
 pub fn trusted_by(data_dir: &Path) -> Vec<u32> {
-    of_site(data_dir).into_iter().chain(own_or_root()).collect()
+    of_site(data_dir).map(|owner| [vec![owner], own_or_root()].concat()).unwrap_or_default()
 }
 
 /// Takes a directory for the program's own: judges it, and closes it to others' eyes, who may have been meant to see it.
@@ -162,11 +163,13 @@ pub fn check_secret(file: &File, owners: &[u32]) -> Result<(), Flaw> {
 
 /// Judges an open file or directory that says whom to trust or what to do: everybody may read it, and nobody else write.
 pub fn check_trusted(file: &File, owners: &[u32]) -> Result<(), Flaw> {
+    // what is mounted for reading alone is nobody's to write, whosever it is there: so containers have their configuration
+    if fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY)) {
+        return Ok(());
+    }
     let found = file.metadata()?;
     check_owner(&found, owners)?;
-    // what is mounted for reading alone is nobody's to write, whatever its mode: so containers have their configuration
-    let is_read_only = fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY));
-    if found.mode() & 0o022 != 0 && !is_read_only { Err(Flaw::Bendable) } else { Ok(()) }
+    if found.mode() & 0o022 != 0 { Err(Flaw::Bendable) } else { Ok(()) }
 }
 
 fn check_owner(found: &Metadata, owners: &[u32]) -> Result<(), Flaw> {

@@ -122,7 +122,7 @@ impl Transport {
                 judged.map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw })
             }
             MailTransport::Smtp(_) | MailTransport::Sendmail(_) => {
-                let owners: Vec<_> = owner.into_iter().chain(ownership::own_or_root()).collect();
+                let owners = owner.map(|owner| [vec![owner], ownership::own_or_root()].concat()).unwrap_or_default();
                 Self::open_of(config, &owners).map(drop)
             }
         }
