@@ -1,7 +1,8 @@
 //! How long a well-behaved client waits while one peer attacks: checks of a tool, one after the other, over TCP, against the program.
 //!
-//! An attack costs the host something even where nobody listens to it, for whoever attacks here runs on the same cores. So each is made
-//! on a sink beside, which reads and forgets, and then on the program: the ratio of the two is what attacking the *program* does.
+//! The program and the tool share a core, and the attacker has another, as if on another host: where they mix, the kernel lets a tool wait for
+//! milliseconds while the attacker computes, whoever is attacked. An attack costs the host something even where nobody listens to it. So each is
+//! made on nobody, on a sink beside, which reads and forgets, and on the program: told are the medians of five windows.
 //!
 //! ```text
 //! cargo bench --bench hostile
@@ -25,6 +26,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use core_affinity::CoreId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Request;
 use tonic::metadata::MetadataValue;
@@ -50,8 +52,10 @@ fn main() {
     if let [first, name, target, ..] = arguments.as_slice()
         && first == ATTACK
     {
+        confine(1);
         attack(name, target.parse().expect("an address"));
     }
+    confine(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let site = Site::start();
     let sink = sink();
@@ -80,6 +84,11 @@ fn main() {
             ratio(attacked.p99, beside.p99)
         );
     }
+}
+
+/// Keeps this process, and those that it starts, on one core.
+fn confine(number: usize) {
+    assert!(core_affinity::set_for_current(CoreId { id: number }), "there is no such core");
 }
 
 /// What checks took in one window, in microseconds.
@@ -132,6 +141,8 @@ impl Attack {
 
 impl Drop for Attack {
     fn drop(&mut self) {
+        let ended = self.0.try_wait().expect("a process of ours");
+        assert_eq!(ended, None, "it attacks to the end");
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

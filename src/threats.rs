@@ -28,7 +28,7 @@
 //! | using the site as a mail bomb | per recipient mail is put off and merged, per peer refused, and a restart forgets none; a reset goes each hour all the same | `suite limits::mails`, `suite limits::signing_up` |
 //! | text of theirs in the site's mail | mail that anybody can cause has none; names are one line without address, control or direction characters. **Not stopped**: an address that is written like a name, `Evil.Example` like `St.John` | `lib mail::renderer`, `lib name` |
 //! | signing up with somebody's address before them | a login takes the link *and* the password of the same sign-up; others' sign-ups of the address end none | `suite signing_up` |
-//! | silence, half handshakes, stalled requests, floods of streams, resets, header fields and tiny frames, answers not taken | deadlines and bounds for each connection, a share of connections, calls and bytes for each peer, a whole for all; peers take turns to be read; operators have permits of their own ([`crate::server`]) | `server hostile`, `lib server::turns` |
+//! | silence, half handshakes, stalled requests, floods of streams, resets, header fields and tiny frames, answers not taken | deadlines and bounds for each connection, a share of connections, calls and bytes for each peer, a whole for all; peers take turns to be read, and pay for what is refused to them; operators have permits of their own ([`crate::server`]) | `server hostile`, `lib server::turns` |
 //! | little that unpacks to much | nothing compressed is taken; header fields, messages and the entries of each have limits | `server hostile::what_unpacks` |
 //! | requests that nobody would send | everything is parsed once at the edge into values that can't be wrong | `fuzz`, `suite violations`, `lib whatever_is_sent` |
 //!
@@ -107,7 +107,8 @@
 //! - **A manager who means harm** inside their own account, and a member who does what their permissions open.
 //! - **Four peers together**, or many networks, can hold all connections or calls, and then others wait or are refused, operators on their
 //!   socket apart; so can one client of a trusted proxy that doesn't limit its clients. Memory stays bounded. A peer that asks as fast as it can
-//!   has a turn whenever everybody had theirs, and so takes what nobody else wants of the processor: a thousand peers that do take turns too.
+//!   has a turn whenever everybody had theirs, and so takes what nobody else wants of the processor: a thousand peers that do take turns too. What
+//!   it has to pay for makes those wait who share its address, for seconds where it has many connections.
 //! - **The last of what time tells of an address**: a look-up finds its row or doesn't, an address is mentioned for the first time or again, a
 //!   mail that waits makes way or none does; and what mail goes is decided right after the answer. While logins have hashes of several costs,
 //!   whoever measures an address before and after its login ends, or the link key is rotated, may see its time change once;
