@@ -32,8 +32,11 @@ impl Site {
             .map(|entries| entries.map(|entry| entry.expect("an entry").path()).collect())
             .unwrap_or_default();
         new.retain(|path| path.extension().is_some_and(|extension| extension == "eml") && !seen.contains(path));
-        new.sort_by_key(|path| path.metadata().and_then(|found| found.modified()).expect("a mail's time"));
-        seen.extend(new);
+        // an erasure may delete a file between the listing and the look at its time
+        let mut dated: Vec<_> =
+            new.into_iter().filter_map(|path| Some((path.metadata().and_then(|found| found.modified()).ok()?, path))).collect();
+        dated.sort();
+        seen.extend(dated.into_iter().map(|(_, path)| path));
         seen.clone()
     }
 
