@@ -91,6 +91,10 @@ impl Watched {
     }
 }
 
+/// Connections that are taken before others of the host may have the processor: a peer can ask for hundreds at once, and while the acceptor takes
+/// and closes them, the calls of others wait. Fewer at a time would let a peer fill the kernel's queue for longer.
+const AT_ONCE: u32 = 8;
+
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -102,10 +106,15 @@ pub(super) async fn accept(door: Door, dealer: Dealer, shares: Shares, metrics: 
         Err(error) => return tracing::error!(%error, "a listener can't be watched"),
     };
     let mut pause = SHORTEST_PAUSE;
+    let mut taken = 0_u32;
     loop {
         match listener.accept().await {
             Ok(socket) => {
                 pause = SHORTEST_PAUSE;
+                taken = taken.wrapping_add(1);
+                if taken.is_multiple_of(AT_ONCE) {
+                    std::thread::yield_now();
+                }
                 let Some(seat) = shares.seat(&socket) else {
                     metrics.closed_early("peer_limit");
                     continue;
