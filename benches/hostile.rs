@@ -8,10 +8,10 @@
 //!
 //! ```text
 //! cargo bench --bench hostile
-//! cargo bench --bench hostile -- streams
+//! cargo bench --bench hostile -- streams stall
 //! ```
 //!
-//! The second takes only the attacks with such a name. An attacker is a process of its own (this one again, with other arguments), so that it can
+//! The second takes only the attacks with one of these in their name. An attacker is a process of its own (this one again, with other arguments), so that it can
 //! be ended wherever it is.
 
 // what the tests of the server attack with
