@@ -1,5 +1,7 @@
 //! Putting mails into the outbox: due now, or when less has gone to their recipient.
 
+use std::time::Duration;
+
 use crate::domain::error::Error;
 use crate::domain::id::{AddressId, ApiTokenId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 use crate::store::{Tx, hex};
@@ -43,6 +45,8 @@ pub struct Pace {
     pub per_hour: u32,
     /// In a day.
     pub per_day: u32,
+    /// How long a sign-up's mail waits at most: its link's time runs meanwhile.
+    pub sign_up: Duration,
 }
 
 const HOUR: i64 = 60 * 60 * 1_000_000;
@@ -60,8 +64,8 @@ pub async fn owe_paced(tx: &mut Tx, id: MailId, mail: Owed<'_>, pace: Option<Pac
 
 /// Puts mails to different recipients into the outbox. With a pace, each goes when enough of those that went to its recipient by a pace are
 /// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same. A reset (kind 4) goes when
-/// the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs. Everything goes within a day,
-/// or whoever causes much would keep others' mail back for weeks; that lets no flood through, since but one waits about each thing, and sign-ups
+/// the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs. A sign-up (kind 2) goes while its
+/// link has time left. Everything goes within a day, or whoever causes much would keep others' mail back for weeks; that lets no flood through, since but one waits about each thing, and sign-ups
 /// have few places.
 pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pace>) -> Result<(), Error> {
     if mails.is_empty() {
@@ -72,7 +76,8 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
         make_way(tx, &rows).await?;
     }
     let (now, paced) = (tx.now(), pace.is_some());
-    let pace = pace.unwrap_or(Pace { per_hour: 0, per_day: 0 });
+    let pace = pace.unwrap_or(Pace { per_hour: 0, per_day: 0, sign_up: Duration::ZERO });
+    let sign_up = i64::try_from(pace.sign_up.as_micros()).unwrap_or(DAY);
     // the so many-th newest, if there is a limit
     let (hourly, daily) = (i64::from(pace.per_hour > 0), i64::from(pace.per_day > 0));
     let (hour_ago, day_ago) = (i64::from(pace.per_hour) - hourly, i64::from(pace.per_day) - daily);
@@ -91,7 +96,8 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
                             iif(value ->> 1 = 4,
                                 coalesce((select max(m.planned) + ?3 from mails m
                                            where m.address = unhex(value ->> 6) and m.planned > ?1 - ?3 and m.kind = 4), ?1),
-                                9223372036854775807)) as slot
+                                9223372036854775807),
+                            iif(value ->> 1 = 2, ?1 + ?10, 9223372036854775807)) as slot
                    from json_each(?9))",
         now,
         paced,
@@ -101,7 +107,8 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
         DAY,
         daily,
         day_ago,
-        rows
+        rows,
+        sign_up
     )
     .execute(tx.sql())
     .await?;

@@ -207,9 +207,23 @@ async fn however_many_cause_mail_to_an_address_all_of_it_goes_within_a_day() {
         };
         site.bearer(&ann.token).await.users.invite_user(request).await.expect("invited");
     }
-    sign_up(&mut site.nobody().await, BOB).await;
+    ask_for_confirmation(&mut site.nobody().await, BOB).await;
     let all = outbox(&site, BOB).await;
     assert_eq!((all.len(), &all[..4]), (5, &vec![waiting(24 * 60); 4][..]));
+}
+
+#[tokio::test]
+async fn a_sign_up_that_was_put_off_brings_a_link_that_has_half_of_its_time_left() {
+    let site = site("limits.mails_per_recipient_day = 1").await;
+    ask_for_confirmation(&mut site.stranger(2).await, BOB).await;
+    sign_up(&mut site.nobody().await, BOB).await;
+    assert_eq!(outbox(&site, BOB).await[0], waiting(12 * 60));
+    site.clock.advance(12 * HOUR);
+    site.operator().await.resume_mail().await;
+    let token = site.mailed_token(BOB).await;
+    site.clock.advance(12 * HOUR - Duration::from_mins(1));
+    let request = proto::ConfirmEmailRequest { token, password: PASSWORD.to_owned() };
+    site.nobody().await.identity.confirm_email(request).await.expect("it is good for half a day");
 }
 
 #[tokio::test]
