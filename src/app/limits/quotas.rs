@@ -121,9 +121,8 @@ impl App {
     /// How mails go that a caller causes to somebody who may not want them; none for whom nothing limits.
     pub(in crate::app) fn pace_of(&self, caller: &Caller) -> Option<Pace> {
         let limits = &self.limits.config;
-        let (per_hour, per_day) = (limits.mails_per_recipient_hour, limits.mails_per_recipient_day);
-        let is_limited = !caller.is_unlimited() && (per_hour, per_day) != (0, 0);
-        is_limited.then(|| Pace { per_hour, per_day, sign_up: self.link.confirmation / 2 })
+        let pace = Pace { per_hour: limits.mails_per_recipient_hour, per_day: limits.mails_per_recipient_day };
+        (!caller.is_unlimited() && pace != Pace { per_hour: 0, per_day: 0 }).then_some(pace)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Putting mails into the outbox: due now, or when less has gone to their recipient.
 
-use std::time::Duration;
-
 use crate::domain::error::Error;
 use crate::domain::id::{AddressId, ApiTokenId, InvitationId, LoginLinkId, MailId, SignUpId, UserId};
 use crate::store::{Tx, hex};
@@ -45,12 +43,15 @@ pub struct Pace {
     pub per_hour: u32,
     /// In a day.
     pub per_day: u32,
-    /// How long a sign-up's mail waits at most: its link's time runs meanwhile.
-    pub sign_up: Duration,
 }
 
 const HOUR: i64 = 60 * 60 * 1_000_000;
 const DAY: i64 = 24 * HOUR;
+
+/// How long a mail waits at most, as long as few go until then.
+const LONGEST: i64 = DAY / 2;
+/// How many are no longer few. Each is about something else: who asks again for the same adds none.
+const WAITING: i64 = 20;
 
 /// Puts a mail into the outbox, due now.
 pub async fn owe(tx: &mut Tx, id: MailId, mail: Owed<'_>) -> Result<(), Error> {
@@ -63,10 +64,10 @@ pub async fn owe_paced(tx: &mut Tx, id: MailId, mail: Owed<'_>, pace: Option<Pac
 }
 
 /// Puts mails to different recipients into the outbox. With a pace, each goes when enough of those that went to its recipient by a pace are
-/// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same. A reset (kind 4) goes when
-/// the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs. A sign-up (kind 2) goes while its
-/// link has time left. Everything goes within a day, or whoever causes much would keep others' mail back for weeks; that lets no flood through, since but one waits about each thing, and sign-ups
-/// have few places.
+/// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same.
+///
+/// It goes within half a day all the same, or whoever causes much would keep others' mail back for weeks, and links end meanwhile; unless
+/// [`WAITING`] will have gone by then, or many who cause a mail each would flood their recipient. A reset (kind 4) goes when the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
 pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pace>) -> Result<(), Error> {
     if mails.is_empty() {
         return Ok(());
@@ -76,8 +77,7 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
         make_way(tx, &rows).await?;
     }
     let (now, paced) = (tx.now(), pace.is_some());
-    let pace = pace.unwrap_or(Pace { per_hour: 0, per_day: 0, sign_up: Duration::ZERO });
-    let sign_up = i64::try_from(pace.sign_up.as_micros()).unwrap_or(DAY);
+    let pace = pace.unwrap_or(Pace { per_hour: 0, per_day: 0 });
     // the so many-th newest, if there is a limit
     let (hourly, daily) = (i64::from(pace.per_hour > 0), i64::from(pace.per_day > 0));
     let (hour_ago, day_ago) = (i64::from(pace.per_hour) - hourly, i64::from(pace.per_day) - daily);
@@ -88,7 +88,10 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
            from (select unhex(value ->> 0) as id, value ->> 1 as kind, unhex(value ->> 2) as invitation, unhex(value ->> 3) as sign_up,
                         unhex(value ->> 4) as link, unhex(value ->> 5) as user, unhex(value ->> 6) as address, value ->> 7 as recipient,
                         unhex(value ->> 8) as api_token,
-                        min(?1 + ?6, max(?1,
+                        min(iif((select count(*) from mails m
+                                  where m.address = unhex(value ->> 6) and m.planned > ?1 and m.planned <= ?1 + ?11) < ?10,
+                                ?1 + ?11, 9223372036854775807),
+                            max(?1,
                             coalesce((select m.planned + ?3 from mails m where m.address = unhex(value ->> 6) and m.planned is not null
                                        order by m.planned desc limit ?4 offset ?5), ?1),
                             coalesce((select m.planned + ?6 from mails m where m.address = unhex(value ->> 6) and m.planned is not null
@@ -96,8 +99,7 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
                             iif(value ->> 1 = 4,
                                 coalesce((select max(m.planned) + ?3 from mails m
                                            where m.address = unhex(value ->> 6) and m.planned > ?1 - ?3 and m.kind = 4), ?1),
-                                9223372036854775807),
-                            iif(value ->> 1 = 2, ?1 + ?10, 9223372036854775807)) as slot
+                                9223372036854775807)) as slot
                    from json_each(?9))",
         now,
         paced,
@@ -108,7 +110,8 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
         daily,
         day_ago,
         rows,
-        sign_up
+        WAITING,
+        LONGEST
     )
     .execute(tx.sql())
     .await?;
