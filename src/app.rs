@@ -273,7 +273,8 @@ fn renderer(config: &Config) -> Result<Renderer, StartError> {
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {
-    Transport::open(&config.mail.transport).map_err(|error| StartError::Mail(chain(&error)))
+    Transport::open(&config.mail.transport, &ownership::trusted_by(&config.data_dir))
+        .map_err(|error| StartError::Mail(chain(&error)))
 }
 
 /// What the server does of itself.

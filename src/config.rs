@@ -162,17 +162,30 @@ impl Config {
         K: Into<std::ffi::OsString>,
         V: Into<std::ffi::OsString>,
     {
-        Self::explain(flags, environment).map(|(config, _)| config)
+        Self::read(flags, environment, false).map(|(config, _)| config)
     }
 
-    /// Reads the same, and tells every key with its value and origin as TOML; a secret's value is not told.
+    /// Reads the same, for whoever only looks at it, and tells every key with its value and origin as TOML; a secret's value is not told.
     pub fn explain<K, V>(flags: &Flags, environment: impl IntoIterator<Item = (K, V)>) -> Result<(Self, String), ConfigError>
+    where
+        K: Into<std::ffi::OsString>,
+        V: Into<std::ffi::OsString>,
+    {
+        Self::read(flags, environment, true)
+    }
+
+    fn read<K, V>(
+        flags: &Flags,
+        environment: impl IntoIterator<Item = (K, V)>,
+        only_looked_at: bool,
+    ) -> Result<(Self, String), ConfigError>
     where
         K: Into<std::ffi::OsString>,
         V: Into<std::ffi::OsString>,
     {
         let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into()));
         let mut settings = sources::gather(flags, environment);
+        settings.only_looked_at = only_looked_at;
         let config = Self::take(&mut settings);
         settings.finish(config)
     }

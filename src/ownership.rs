@@ -3,12 +3,13 @@
 //!
 //! Whoever owns a directory further up is trusted: all that they can put there is another directory of the same user.
 
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{StatVfsMountFlags, fstatvfs};
+use rustix::io::Errno;
 
 /// What is wrong with a file or directory, and what to do: words that go behind its name.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,7 @@ pub enum Flaw {
     #[error("can be written by other users; make it 0700")]
     Writable,
     /// A directory in which others can put theirs in a socket's place.
-    #[error("can be written by other users and isn't sticky; make it 0755, or 1777 if it is for everybody")]
+    #[error("can be written by other users; make it 0755, or 0711: whoever gets to it can connect")]
     Shared,
     /// A directory in which others can put another in its place.
     #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]
@@ -110,34 +111,62 @@ pub fn check_directory(path: &Path, owners: &[u32]) -> Result<Metadata, Flaw> {
     Ok(found)
 }
 
-/// Judges a directory of a socket that others connect to, who mustn't put theirs in its place.
+/// Judges a directory of a socket that others connect to, who mustn't put theirs in its place; a sticky one lets them while there is none.
 pub fn check_shared(path: &Path, owners: &[u32]) -> Result<(), Flaw> {
     let found = fs::metadata(path)?;
     if !found.is_dir() {
         return Err(Flaw::NoDirectory);
     }
     check_owner(&found, owners)?;
-    if found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0 {
+    if found.mode() & 0o022 != 0 {
         return Err(Flaw::Shared);
     }
     check_place(path)
 }
 
-/// Judges where something is, or is to be made: nobody must be able to put theirs in the place of a directory above it, neither of those that are
-/// named nor of those that links among these lead to. A group that may write is often the user's own, as the umask of their home has it.
+/// As many as the kernel follows.
+const LINKS: usize = 40;
+
+/// Judges where something is, or is to be made: nobody must be able to put theirs in the place of a directory or link on the way to it, whatever
+/// links lead there. A group that may write is often the user's own, as the umask of their home has it.
 pub fn check_place(path: &Path) -> Result<(), Flaw> {
-    let named = std::path::absolute(path)?;
-    let above = named.ancestors().skip(1);
-    let nearest = above.clone().find_map(|above| fs::canonicalize(above).ok()).unwrap_or_default();
-    let real = fs::canonicalize(path).map_or(nearest, |real| real.parent().map(Path::to_owned).unwrap_or_default());
-    for above in real.ancestors().chain(above) {
-        match fs::metadata(above) {
-            Ok(found) if found.mode() & 0o1002 == 0o002 => return Err(Flaw::Below(above.to_owned())),
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-            Ok(_) | Err(_) => {}
+    let mut left = Vec::new();
+    let mut at = PathBuf::from("/");
+    let mut links = 0;
+    go_on(&mut left, &mut at, &std::path::absolute(path)?);
+    while let Some(name) = left.pop() {
+        if fs::metadata(&at)?.mode() & 0o1002 == 0o002 {
+            return Err(Flaw::Below(at));
+        }
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(name);
+        match fs::symlink_metadata(&next) {
+            Ok(found) if found.is_symlink() => {
+                links += 1;
+                if links > LINKS {
+                    return Err(io::Error::from(Errno::LOOP).into());
+                }
+                go_on(&mut left, &mut at, &fs::read_link(&next)?);
+            }
+            Ok(_) => at = next,
+            // what is to be made there is the program's own
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// Puts the parts of a path before those that are left, the next one last.
+fn go_on(left: &mut Vec<OsString>, at: &mut PathBuf, path: &Path) {
+    if path.is_absolute() {
+        *at = PathBuf::from("/");
+    }
+    let parts = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+    left.extend(parts.map(|part| part.as_os_str().to_owned()).collect::<Vec<_>>().into_iter().rev());
 }
 
 /// Judges a file of data, if it is there.
@@ -163,10 +192,7 @@ pub fn check_secret(file: &File, owners: &[u32]) -> Result<(), Flaw> {
 
 /// Judges an open file or directory that says whom to trust or what to do: everybody may read it, and nobody else write.
 pub fn check_trusted(file: &File, owners: &[u32]) -> Result<(), Flaw> {
-    // what is mounted for reading alone is nobody's to write, whosever it is there: so containers have their configuration
-    if fstatvfs(file).is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::RDONLY)) {
-        return Ok(());
-    }
+    // nor does it help that it is mounted for reading alone: that says nothing of where else it is, and a sandbox has everything so
     let found = file.metadata()?;
     check_owner(&found, owners)?;
     if found.mode() & 0o022 != 0 { Err(Flaw::Bendable) } else { Ok(()) }

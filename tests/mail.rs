@@ -16,6 +16,7 @@ use user_management::config::mail::{MailTransport, SmtpSecurity, SmtpSettings};
 use user_management::domain::clock::Timestamp;
 use user_management::domain::email::Email;
 use user_management::mail::{ConfirmationLink, Letter, OpenError, Rendered, Renderer, SendFault, Transport};
+use user_management::ownership::own_or_root;
 
 const TOKEN: &str = "AQAAAAEBkyJ3vgB7u5tGxQpZ2mL8kR4sT6vW0yX1zA3bC5dE7fG9hI-jK_lM2nO4pQ6rS8t";
 
@@ -42,7 +43,7 @@ fn mail() -> Rendered {
 }
 
 async fn send(settings: SmtpSettings) -> Result<String, SendFault> {
-    Transport::open(&MailTransport::Smtp(settings)).expect("opened").send(&mail()).await
+    Transport::open(&MailTransport::Smtp(settings), &own_or_root()).expect("opened").send(&mail()).await
 }
 
 async fn send_to(sink: &SmtpSink) -> Result<String, SendFault> {
@@ -233,7 +234,7 @@ async fn a_reply_added_in_the_clear_is_not_taken_for_one_that_came_through_tls()
 #[test]
 fn a_password_does_not_cross_the_network_in_the_clear() {
     let remote = SmtpSettings { host: "relay.test".to_owned(), ..login(settings(25)) };
-    assert!(matches!(Transport::open(&MailTransport::Smtp(remote)), Err(OpenError::CredentialsInTheClear)));
+    assert!(matches!(Transport::open(&MailTransport::Smtp(remote), &own_or_root()), Err(OpenError::CredentialsInTheClear)));
 }
 
 #[test]
@@ -242,7 +243,7 @@ fn a_ca_file_that_is_missing_empty_or_damaged_is_found_at_the_start() {
     let path = directory.path().join("ca.pem");
     let open = || {
         let settings = SmtpSettings { security: SmtpSecurity::StartTls, ca_file: Some(path.clone()), ..settings(587) };
-        Transport::open(&MailTransport::Smtp(settings)).err()
+        Transport::open(&MailTransport::Smtp(settings), &own_or_root()).err()
     };
     assert!(matches!(open(), Some(OpenError::CaFile { .. })));
     for content in ["", "no certificate", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"] {

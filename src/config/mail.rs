@@ -197,7 +197,12 @@ fn take_credentials(settings: &mut Settings, data_dir: &Path) -> Option<(String,
         settings.violation("mail.smtp.password_file", "must not be set together with mail.smtp.password");
     }
     let set = password.is_some() || file.is_some();
-    let password = password.or_else(|| read_password(settings, &file?, &ownership::trusted_by(data_dir)));
+    let mut owners = ownership::trusted_by(data_dir);
+    if owners.is_empty() && !settings.only_looked_at {
+        // what is started now will be whose data it makes
+        owners = ownership::own_or_root();
+    }
+    let password = password.or_else(|| read_password(settings, &file?, &owners));
     match (username, set) {
         (None, false) => None,
         (Some(username), true) => password.map(|password| (username, password)),

@@ -32,6 +32,8 @@ pub(super) struct Settings {
     origins: BTreeMap<&'static str, String>,
     effective: BTreeMap<&'static str, (String, String)>,
     violations: BTreeSet<String>,
+    /// Whether they are only looked at, maybe by another user than the one who will start the service.
+    pub(super) only_looked_at: bool,
 }
 
 impl Settings {

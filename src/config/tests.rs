@@ -316,6 +316,40 @@ fn a_file_for_a_password_is_for_its_owner_and_perhaps_a_group() {
 }
 
 #[test]
+fn a_file_for_a_password_that_is_anothers_is_taken_by_nobody_who_starts_the_service() {
+    // who isn't root can't give a file away
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("password");
+    std::fs::write(&file, "hunter2").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::chown(&file, Some(65_534), None).unwrap();
+    let data = directory.path().join("data");
+    let flags = Flags { data_dir: Some(data.clone()), ..Flags::default() };
+    let variables = [
+        ("USER_MANAGEMENT_MAIL__FROM", "no-reply@site.test".to_owned()),
+        ("USER_MANAGEMENT_MAIL__TRANSPORT", "smtp".to_owned()),
+        ("USER_MANAGEMENT_MAIL__SMTP__HOST", "relay.test".to_owned()),
+        ("USER_MANAGEMENT_MAIL__SMTP__USERNAME", "u".to_owned()),
+        ("USER_MANAGEMENT_MAIL__SMTP__PASSWORD_FILE", file.display().to_string()),
+        ("USER_MANAGEMENT_WEB__PUBLIC_URL", "https://site.test".to_owned()),
+    ];
+    let refused =
+        |taken: Result<(), ConfigError>| taken.err().is_some_and(|error| error.to_string().contains("belongs to uid 65534"));
+    let loads = || Config::load(&flags, variables.clone()).map(drop);
+    let looks = || Config::explain(&flags, variables.clone()).map(drop);
+    // before there is data, root can't say whose it will be unless it starts the service
+    assert!(refused(loads()));
+    looks().expect("it may be theirs");
+    std::fs::create_dir(&data).unwrap();
+    assert!(refused(loads()) && refused(looks()));
+    std::os::unix::fs::chown(&data, Some(65_534), None).unwrap();
+    loads().and_then(|()| looks()).expect("it is theirs");
+}
+
+#[test]
 fn what_keeps_strangers_from_locking_people_out_can_not_be_switched_off() {
     for key in ["known_device_days", "sign_ups_per_address"] {
         assert_eq!(refused(&format!("limits.{key} = 0")).len(), 1, "{key}");

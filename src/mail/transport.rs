@@ -96,12 +96,9 @@ pub enum SendFault {
 }
 
 impl Transport {
-    /// Opens the way: makes the directory, reads the certificates, or looks for the program. Hands nothing over.
-    pub fn open(config: &MailTransport) -> Result<Self, OpenError> {
-        Self::open_of(config, &ownership::own_or_root())
-    }
-
-    fn open_of(config: &MailTransport, owners: &[u32]) -> Result<Self, OpenError> {
+    /// Opens the way: makes the directory, reads the certificates, or looks for the program, which have to belong to one of these users. Hands
+    /// nothing over.
+    pub fn open(config: &MailTransport, owners: &[u32]) -> Result<Self, OpenError> {
         let way = match config {
             MailTransport::Directory { path } => Way::Directory(Directory::open(path)?),
             MailTransport::Smtp(settings) => Way::Relay(Box::new(Relay::open(settings, owners)?)),
@@ -123,7 +120,7 @@ impl Transport {
             }
             MailTransport::Smtp(_) | MailTransport::Sendmail(_) => {
                 let owners = owner.map(|owner| [vec![owner], ownership::own_or_root()].concat()).unwrap_or_default();
-                Self::open_of(config, &owners).map(drop)
+                Self::open(config, &owners).map(drop)
             }
         }
     }

@@ -207,12 +207,12 @@ mod tests {
     fn the_tools_door_is_in_no_directory_where_others_could_put_theirs() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tools.sock");
-        for (mode, is_taken) in [(0o770, false), (0o777, false), (0o1777, true), (0o711, true), (0o755, true)] {
+        for (mode, is_taken) in [(0o770, false), (0o777, false), (0o1777, false), (0o711, true), (0o755, true)] {
             fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
             let said = check_tools(&path, Some(ownership::own())).err().map(|error| error.to_string());
             assert_eq!(tools(&path).err().map(|error| error.to_string()), said, "{mode:o}");
             assert_eq!(said.is_none(), is_taken, "{mode:o}: {said:?}");
-            assert!(said.is_none_or(|said| said.contains("its directory can be written by other users and isn't sticky")));
+            assert!(said.is_none_or(|said| said.contains("its directory can be written by other users; make it 0755")));
         }
         // systemd makes it with the service
         check_tools(&directory.path().join("later/tools.sock"), Some(ownership::own())).expect("it can still be made");
@@ -227,7 +227,10 @@ mod tests {
         }
         std::os::unix::fs::symlink(&good, open.join("link")).unwrap();
         fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
-        for path in [open.join("new/grpc.sock"), open.join("link/grpc.sock"), open.join("link/new/grpc.sock")] {
+        // a link in a good place that leads over one that isn't
+        std::os::unix::fs::symlink("open/../open/link", root.path().join("by")).unwrap();
+        let by = ["open/new", "open/link", "open/link/new", "by", "by/new", "good/../by"];
+        for path in by.map(|by| root.path().join(by).join("grpc.sock")) {
             let refused = refusal(operators(&path));
             assert!(refused.contains("which everybody may write and which isn't sticky"), "{refused}");
             assert!(check_operators(&path, Some(ownership::own())).is_err());

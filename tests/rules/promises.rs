@@ -34,6 +34,7 @@ fn names(text: &str) -> Vec<(String, String, String)> {
     let codes = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
     let mut named = Vec::new();
     for code in codes {
+        let code = code.replace("--lib", "--test lib");
         let mut words: Vec<_> = code.split_whitespace().skip_while(|word| word.contains('=')).collect();
         if words.first() == Some(&"cargo") {
             let place = words.iter().position(|word| ["--test", "--bench"].contains(word));

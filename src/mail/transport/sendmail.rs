@@ -46,7 +46,9 @@ impl Sendmail {
         let file =
             File::from(open(&command, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|fault| program(fault.into()))?);
         let found = file.metadata().map_err(program)?;
-        ownership::check_trusted(&file, owners).map_err(|flaw| OpenError::Untrusted { path: command.clone(), flaw })?;
+        // it is run by its path, later
+        let judged = ownership::check_trusted(&file, owners).and_then(|()| ownership::check_place(&command));
+        judged.map_err(|flaw| OpenError::Untrusted { path: command.clone(), flaw })?;
         if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
             return Err(program(std::io::ErrorKind::PermissionDenied.into()));
         }

@@ -10,6 +10,7 @@ use user_management::config::mail::{MailTransport, SmtpSecurity, SmtpSettings};
 use user_management::domain::clock::Timestamp;
 use user_management::domain::email::Email;
 use user_management::mail::{Letter, Rendered, Renderer, SendFault, Transport};
+use user_management::ownership::own_or_root;
 
 struct Place {
     runtime: Runtime,
@@ -29,7 +30,7 @@ static PLACE: LazyLock<Place> = LazyLock::new(|| {
         ca_file: None,
         timeout: Duration::from_mins(1),
     };
-    let transport = Transport::open(&MailTransport::Smtp(settings)).expect("a way");
+    let transport = Transport::open(&MailTransport::Smtp(settings), &own_or_root()).expect("a way");
     let (renderer, now) = (Renderer::new("https://site.test", "no-reply@site.test").expect("valid"), Timestamp::from_micros(0));
     let to = Email::parse("ann@acme.test").expect("valid");
     let mail = renderer.render(&Letter::Test { at: now }, &to, "mail_1@site.test", now).expect("rendered");

@@ -124,3 +124,16 @@ fn a_program_that_is_missing_or_cannot_be_run_is_found_at_the_start() {
         assert!(matches!(Sendmail::open(&settings, &[]), Err(OpenError::Command { .. })));
     }
 }
+
+#[test]
+fn a_program_whose_place_others_could_give_to_theirs_is_not_taken() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let command = directory.path().join("sendmail");
+    fs::write(&command, "").expect("written");
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).expect("set");
+    let settings = SendmailSettings { command, arguments: Vec::new(), timeout: Duration::from_mins(1) };
+    let open = || Sendmail::open(&settings, &ownership::own_or_root()).err();
+    assert!(open().is_none());
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("set");
+    assert!(matches!(open(), Some(OpenError::Untrusted { flaw: ownership::Flaw::Below(_), .. })));
+}
