@@ -97,10 +97,13 @@ impl App {
 
     /// Counts that a link from a mail is used, or a password changed, before what it costs.
     pub(super) fn pay_for_link(&self, caller: &Caller) -> Result<(), Error> {
-        if caller.is_unlimited() {
-            return Ok(());
-        }
-        self.limits.tries.pay(Typist::WithLink(caller.peer()), self.clock.now()).map(drop)
+        self.pay_for_change(caller).map(drop)
+    }
+
+    /// The same, to be given back where the password wasn't changed.
+    pub(super) fn pay_for_change(&self, caller: &Caller) -> Result<Option<Paid<'_>>, Error> {
+        let typist = (!caller.is_unlimited()).then(|| Typist::WithLink(caller.peer()));
+        typist.map(|typist| self.limits.tries.pay(typist, self.clock.now())).transpose()
     }
 
     /// Hashes the password of a sign-up, which its peer pays for before: each counts as one of the mails that it may ask for, and stays

@@ -11,6 +11,7 @@ use super::App;
 use super::admission::InPerson;
 use super::api_tokens::record_ended;
 use super::caller::Caller;
+use super::limits::Paid;
 use super::passwords::{COMPARISONS, Match};
 use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
@@ -100,9 +101,13 @@ impl App {
         let (user, hash) = self.login_of(person.signed_in.user).await?;
         let context = [user.email.as_str(), user.display_name.as_str()];
         let password = self.choose_password(text, &context).map_err(|error| Error::field("new_password", &error))?;
-        // a right password is given back, and what the new one costs wouldn't be paid for
-        self.pay_for_link(caller)?;
-        if self.compare_in_session(caller, user.id, typed, hash.clone()).await? == Match::No {
+        // a right password is given back, and what the new one costs wouldn't be paid for; a wrong one is paid for in the session
+        let paid = self.pay_for_change(caller)?;
+        let compared = self.compare_in_session(caller, user.id, typed, hash.clone()).await;
+        if let Ok(Match::No) | Err(_) = compared {
+            paid.into_iter().for_each(Paid::give_back);
+        }
+        if compared? == Match::No {
             return Err(Error::PasswordWrong);
         }
         let new = self.passwords.hash(caller.peer(), password).await?;

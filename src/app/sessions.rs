@@ -194,22 +194,21 @@ impl App {
     }
 }
 
-/// Has sessions of a person make way for one more, those that were idle for longest, unless fewer than the most are there. What counts is
-/// judged inside the write, since many sign-ins may share a view of `before`; those begun since were used last.
+/// Has sessions of a person make way for one more, those that were idle for longest, unless fewer than the most are there. Of those that ended by
+/// being idle, which are kept until they expire, as many stay and the oldest end, or a program that signs in at each run would leave thousands. What
+/// counts is judged inside the write, since many sign-ins may share a view of `before`; those begun since were used last.
 async fn make_way(
     tx: &mut Tx,
     user: UserId,
     now: Timestamp,
     before: &BTreeMap<SessionId, Option<Timestamp>>,
 ) -> Result<(), Error> {
-    let mut live = sessions::live_of(tx, user, now).await?;
-    live.retain(|session| before.get(session) != Some(&None));
+    let all = sessions::live_of(tx, user, now).await?;
+    let (ended, mut live): (Vec<_>, Vec<_>) = all.into_iter().partition(|session| before.get(session) == Some(&None));
     let beyond = (live.len() + 1).saturating_sub(MOST).min(MAKE_WAY);
-    if beyond == 0 {
-        return Ok(());
-    }
+    let forgotten = ended.len().saturating_sub(MOST).min(MAKE_WAY);
     live.sort_by_key(|session| before.get(session).copied().flatten().map_or((true, None), |used| (false, Some(used))));
-    for session in live.into_iter().take(beyond) {
+    for session in live.into_iter().take(beyond).chain(ended.into_iter().take(forgotten)) {
         end(tx, session).await?;
     }
     Ok(())

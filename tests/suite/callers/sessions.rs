@@ -113,6 +113,27 @@ async fn sessions_that_ended_by_being_idle_count_for_none_and_make_no_way() {
 }
 
 #[tokio::test]
+async fn of_sessions_that_ended_by_being_idle_a_hundred_are_kept() {
+    let site = Site::start().await;
+    site.person("ann@acme.test").await;
+    for _ in 1..100 {
+        site.sign_in("ann@acme.test").await;
+    }
+    site.clock.advance(12 * HOUR);
+    for _ in 0..5 {
+        site.sign_in("ann@acme.test").await;
+    }
+    site.clock.advance(12 * HOUR);
+    let ended = proto::ListEventsRequest { kinds: vec![proto::EventKind::SessionEnded.into()], ..Default::default() };
+    for _ in 0..2 {
+        let ann = site.sign_in("ann@acme.test").await;
+        assert_eq!(whose(&mut site.bearer(&ann.token).await).await, ann.id);
+        let events = site.operator().await.operations.list_events(ended.clone()).await.expect("listed").into_inner().events;
+        assert_eq!(events.len(), 5);
+    }
+}
+
+#[tokio::test]
 async fn sessions_that_an_older_release_made_without_a_bound_make_way_some_at_a_time() {
     let mut site = Site::start().await;
     let ann = site.person("ann@acme.test").await;

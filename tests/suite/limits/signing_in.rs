@@ -164,8 +164,8 @@ async fn whoever_shares_a_peer_can_not_tell_who_is_known_there_and_tries_at_thos
 
 #[tokio::test]
 async fn a_stolen_session_is_no_way_to_guess_the_password() {
-    let site = site("limits.sign_in_failures_per_device = 3").await;
-    let ann = site.person(ANN).await;
+    let site = site("limits.sign_in_failures_per_device = 3\nlimits.link_uses_per_peer = 3").await;
+    let (ann, bob) = (site.person(ANN).await, site.person("bob@acme.test").await);
     let mut thief = site.bearer(&ann.token).await;
     let change = |password: &str| proto::ChangePasswordRequest {
         password: password.to_owned(),
@@ -181,6 +181,8 @@ async fn a_stolen_session_is_no_way_to_guess_the_password() {
     let refused = thief.change_email("eve@evil.test", PASSWORD).await.expect_err("refused");
     assert_eq!(reason(&refused), "TRIES_EXHAUSTED");
     site.sign_in(ANN).await;
+    // nor of keeping others at the peer from changing theirs
+    site.bearer(&bob.token).await.identity.change_password(change(PASSWORD)).await.expect("changed");
 }
 
 #[tokio::test]
