@@ -47,6 +47,8 @@ const TURNS: usize = 5;
 const LET_PASS: u64 = 1;
 /// Windows of an attack that are made again at most.
 const MADE_AGAIN: u32 = 30;
+/// After an attack on the program: until it has ended the connections, and forgiven their peer.
+const REST: Duration = Duration::from_secs(3);
 /// Between a check and the next: a tool that has other things to do.
 const PAUSE: Duration = Duration::from_micros(500);
 
@@ -83,7 +85,11 @@ fn main() {
                     let attack = target.map(|target| Attack::begin(name, target));
                     let figures = Figures::of(runtime.block_on(site.checks()));
                     drop(attack);
-                    if taken_away() - before <= LET_PASS || stolen == MADE_AGAIN {
+                    let taken = taken_away() - before;
+                    if target == Some(site.tcp) {
+                        std::thread::sleep(REST);
+                    }
+                    if taken <= LET_PASS || stolen == MADE_AGAIN {
                         break figures;
                     }
                     stolen += 1;
