@@ -7,6 +7,8 @@ mod hostile;
 mod program;
 mod reload;
 mod secrets;
+#[path = "../suite/skipped.rs"]
+mod skipped;
 mod tls;
 
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use harness::{LONG, Running, health_of, peer_seen_by_server, refusal_of};
+pub(crate) use skipped::skipped;
 use tokio::time::timeout;
 use tonic::Code;
 use tonic::service::Routes;

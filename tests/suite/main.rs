@@ -32,6 +32,7 @@ mod reviewed;
 mod shown;
 mod signing_up;
 mod site;
+mod skipped;
 #[allow(dead_code, reason = "tests of the transport alone use the rest of it")]
 mod smtp_sink;
 mod starts;
@@ -39,8 +40,4 @@ mod violations;
 mod way;
 mod writes;
 
-/// Says that something wasn't tried, where it shows of tests that pass too: the harness keeps what `println` says.
-pub(crate) fn skipped(what: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
-}
+pub(crate) use skipped::skipped;
