@@ -1,6 +1,7 @@
 //! The program as it is started: exit codes, what standard error says, signals.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
@@ -18,7 +19,11 @@ use user_management::proto::operations_client::OperationsClient;
 use user_management::proto::user_management_client::UserManagementClient;
 use user_management::proto::{GetAccountRequest, GetServerInfoRequest};
 
+use crate::harness::LONG;
 use crate::tls;
+
+/// What the program says if somebody else listens where it should.
+pub(crate) const IN_USE: &str = "the address is in use";
 
 /// After 1970 began; its first second counts too.
 const YEAR_3000: Duration = Duration::from_hours(9_028_800);
@@ -35,6 +40,28 @@ fn secured(directory: &Path) -> Command {
     let mut command = program(directory);
     command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
     command
+}
+
+/// An address of this host where nobody listens now. Somebody may before it is used: then the program ends with [`IN_USE`].
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// The address at which the program takes TCP connections, if a line of its log tells it.
+pub(crate) fn listens_at(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once("tcp:")?;
+    address.split(['"', ' ', '\n']).next()?.parse().ok()
+}
+
+/// What metrics say.
+pub(crate) fn measured(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.contains("user_management_requests_total"), "{text}");
+    text
 }
 
 fn said(output: &Output) -> String {

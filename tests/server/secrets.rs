@@ -1,12 +1,11 @@
 //! A whole run of the real program, with everything logged that can be, and then a search for every secret that it made or was told.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,7 +19,7 @@ use user_management::proto::user_management_client::UserManagementClient;
 use user_management::proto::{self, Privilege};
 
 use crate::harness::LONG;
-use crate::program::{Started, program};
+use crate::program::{IN_USE, Started, free_address, listens_at, measured, program};
 use crate::tls;
 
 /// What nobody may find, and what it is.
@@ -67,7 +66,7 @@ fn mailed(mails: &Path, to: &str, subject: &str) -> String {
 
 /// The same, of another mail than that with a token.
 fn mailed_beside(mails: &Path, to: &str, subject: &str, known: Option<&str>) -> String {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while begun.elapsed() < LONG {
         let files = std::fs::read_dir(mails).into_iter().flatten().map(|entry| entry.unwrap().path());
         for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "eml")) {
@@ -198,33 +197,32 @@ async fn link(channel: Channel, directory: &Path, secrets: &mut Secrets) {
     secrets.keep("the link of an operator's reset", &link.token);
 }
 
-/// An address of this host where nobody listens now.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// What metrics say.
-fn measured(address: SocketAddr) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
-    let mut text = Vec::new();
-    stream.read_to_end(&mut text).unwrap();
-    assert!(String::from_utf8_lossy(&text).contains("user_management_requests_total"));
-    text
-}
-
-/// Starts the program with its log in a file; answers the operators' socket too.
-async fn started(mut command: Command, directory: &Path) -> (Started, Channel) {
-    command.stderr(std::fs::File::create(directory.join("log")).unwrap());
-    let server = Started::new(command);
-    let socket = directory.join("user-management-data/grpc.sock");
-    let endpoint = Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap();
+/// Starts the program with its log in a file and waits until it serves; what it logged until then, or all that it said if it
+/// ended.
+async fn started(mut command: Command, directory: &Path) -> Result<(Started, String), String> {
+    let log = directory.join("log");
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut server = Started::new(command);
+    let begun = Instant::now();
     loop {
-        match endpoint.connect().await {
-            Ok(channel) => return (server, channel),
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        // before its log is read, so that its last word is there
+        let ended = server.child.try_wait().unwrap();
+        let said = String::from_utf8_lossy(&std::fs::read(&log).unwrap()).into_owned();
+        if said.contains(" serving ") {
+            return Ok((server, said));
         }
+        if ended.is_some() {
+            return Err(said);
+        }
+        assert!(begun.elapsed() < LONG, "it doesn't serve: {said}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The operators' way in.
+async fn by_socket(directory: &Path) -> Channel {
+    let socket = directory.join("user-management-data/grpc.sock");
+    Endpoint::from_shared(format!("unix:{}", socket.display())).unwrap().connect().await.expect("connected")
 }
 
 /// A whole run with a filter of the log, which goes on; answers what was said.
@@ -233,16 +231,23 @@ async fn run(filter: &str, directory: &Path, secrets: &mut Secrets) -> (Started,
     tls::settings(directory, &authority);
     let key = std::fs::read_to_string(directory.join("key.pem")).unwrap();
     secrets.keep("the TLS key", key.lines().nth(1).unwrap());
-    let (listen, metrics) = (free_address(), free_address());
-    let mut command = program(directory);
-    command.env("USER_MANAGEMENT_LOG__FILTER", filter).env("USER_MANAGEMENT_METRICS__LISTEN", metrics.to_string());
-    command.env("USER_MANAGEMENT_GRPC__LISTEN", listen.to_string());
-    command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
-    let (server, channel) = started(command, directory).await;
+    let (server, logged, metrics) = loop {
+        let metrics = free_address();
+        let mut command = program(directory);
+        command.env("USER_MANAGEMENT_LOG__FILTER", filter).env("USER_MANAGEMENT_METRICS__LISTEN", metrics.to_string());
+        command.env("USER_MANAGEMENT_GRPC__LISTEN", "127.0.0.1:0");
+        command.env("USER_MANAGEMENT_GRPC__TLS__CERTIFICATE", "cert.pem").env("USER_MANAGEMENT_GRPC__TLS__KEY", "key.pem");
+        match started(command, directory).await {
+            Ok((server, logged)) => break (server, logged, metrics),
+            Err(said) => assert!(said.contains(IN_USE), "it ended: {said}"),
+        }
+    };
+    let listen = logged.lines().find_map(listens_at).expect("an address");
     let by_tls = tls::connect_to(listen, tls::client(&authority, None, tls::BOTH)).await.unwrap();
+    let channel = by_socket(directory).await;
     let mut said = live(channel.clone(), by_tls, directory, secrets).await;
     link(channel, directory, secrets).await;
-    said.extend(measured(metrics));
+    said.extend(measured(metrics).into_bytes());
     (server, said)
 }
 
@@ -312,18 +317,21 @@ async fn the_password_of_a_relay_is_in_no_log_answer_data_or_explanation() {
         command.env("USER_MANAGEMENT_WEB__PUBLIC_URL", "https://users.acme.test").env("USER_MANAGEMENT_LOG__FILTER", "trace");
         command
     };
-    let (mut server, channel) = started(configured(), directory.path()).await;
+    let (mut server, _) = started(configured(), directory.path()).await.unwrap_or_else(|said| panic!("it ended: {said}"));
+    let channel = by_socket(directory.path()).await;
     let (mut users, mut operations) = (UserManagementClient::new(channel.clone()), OperationsClient::new(channel));
     let account = proto::CreateAccountRequest { name: "acme".to_owned(), ..Default::default() };
     users.create_account(account).await.unwrap();
     let (account, email) = ("acme".to_owned(), "ann@acme.test".to_owned());
     let invite = proto::InviteUserRequest { account, email, privilege: Privilege::Admin.into(), ..Default::default() };
     users.invite_user(invite).await.unwrap();
+    let begun = Instant::now();
     let tried = loop {
         let mails = operations.list_mail(proto::ListMailRequest::default()).await.unwrap().into_inner();
         if mails.mails.iter().all(|mail| mail.attempts > 0 && !mail.last_reply.is_empty()) {
             break mails;
         }
+        assert!(begun.elapsed() < LONG, "nobody tries: {mails:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let info = operations.get_server_info(proto::GetServerInfoRequest {}).await.unwrap().into_inner();
