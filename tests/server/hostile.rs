@@ -7,7 +7,7 @@ pub(crate) mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream;
 use rustix::process::Signal;
@@ -21,7 +21,7 @@ use tonic_types::StatusExt as _;
 use user_management::config::Config;
 
 use crate::harness::{LONG, Running, health_of};
-use crate::program::{Started, program};
+use crate::program::{IN_USE, Started, free_address, listens_at, measured, program};
 use crate::tls::{self, Authority, BOTH};
 use assaults::Assault;
 use wire::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Wire};
@@ -30,6 +30,7 @@ use wire::{DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, Wire};
 struct Site {
     program: Started,
     tcp: SocketAddr,
+    metrics: SocketAddr,
     /// With TLS.
     authority: Option<Authority>,
     /// What it says when the time of its shutdown is over.
@@ -51,16 +52,22 @@ impl Site {
     }
 
     fn in_a(directory: tempfile::TempDir, authority: Option<Authority>, settings: &[(&str, &str)]) -> Self {
-        let mut command = program(directory.path());
-        command.env("USER_MANAGEMENT_GRPC__LISTEN", "127.0.0.1:0").env("USER_MANAGEMENT_LOG__FILTER", "info");
-        command.envs(settings.iter().map(|(key, value)| (format!("USER_MANAGEMENT_{key}"), value)));
-        let mut program = Started::new(command);
-        let line = program.read_until("tcp:127.0.0.1:");
-        let port = line.rsplit("127.0.0.1:").next().unwrap_or_default().trim_matches(|other: char| !other.is_ascii_digit());
-        let tcp = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().expect("a port")));
+        let (mut program, line, metrics) = loop {
+            let metrics = free_address();
+            let mut command = program(directory.path());
+            command.env("USER_MANAGEMENT_GRPC__LISTEN", "127.0.0.1:0").env("USER_MANAGEMENT_LOG__FILTER", "info");
+            command.env("USER_MANAGEMENT_METRICS__LISTEN", metrics.to_string());
+            command.envs(settings.iter().map(|(key, value)| (format!("USER_MANAGEMENT_{key}"), value)));
+            let mut program = Started::new(command);
+            match program.find("tcp:127.0.0.1:") {
+                Ok(line) => break (program, line, metrics),
+                Err(said) => assert!(said.contains(IN_USE), "it ended: {said}"),
+            }
+        };
+        let tcp = listens_at(&line).expect("an address");
         program.read_until("serving");
         let cut_off = program.listen_for("closing what is still open");
-        Self { program, tcp, authority, cut_off, directory }
+        Self { program, tcp, metrics, authority, cut_off, directory }
     }
 
     async fn client(&self) -> Channel {
@@ -85,9 +92,9 @@ impl Site {
     /// Tells it to end and waits until it is gone; whether it waited for its deadline, and then closed what was still open.
     fn ends_by_its_deadline(mut self) -> bool {
         self.program.signal(Signal::TERM);
-        let (mut said, end) = (0, std::time::Instant::now() + LONG);
+        let (mut said, end) = (0, Instant::now() + LONG);
         loop {
-            match self.cut_off.recv_timeout(end.saturating_duration_since(std::time::Instant::now())) {
+            match self.cut_off.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(_) => said += 1,
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("it goes on"),
@@ -102,6 +109,23 @@ impl Site {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+    }
+
+    /// How long it has computed, in hundredths of a second.
+    fn computed(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.program.child.id())).unwrap();
+        // behind the name, which may hold anything: the 12th and the 13th tell the time in the program and in the kernel for it
+        let (_, figures) = stat.rsplit_once(')').expect("Linux tells");
+        figures.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
+    /// How often anything was counted: calls, refusals, connections and their ends.
+    async fn counted(&self) -> u64 {
+        let metrics = self.metrics;
+        let text = apart(move || measured(metrics)).await;
+        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
+        let counters = samples.filter(|(name, _)| name.split('{').next().is_some_and(|name| name.ends_with("_total")));
+        counters.map(|(_, count)| count.parse::<u64>().expect("a number")).sum()
     }
 }
 
@@ -136,8 +160,13 @@ async fn whatever_one_peer_does_others_are_answered_and_the_server_ends_in_time(
     drop(held);
 }
 
-/// The most memory that a site comes to use while many peers do this.
+/// The most memory that a site comes to use while many peers do this, until it is at rest: it uses no more, computes nothing, and
+/// counts none but those who look at it.
 async fn used_by(site: &Site, assault: Assault, to: SocketAddr) -> usize {
+    const CHECKS: u64 = 100;
+    const WINDOW: Duration = Duration::from_secs(2);
+    /// A tenth of the window, in hundredths of a second.
+    const LITTLE: u64 = 20;
     let before = site.memory();
     let mut peers = JoinSet::new();
     for number in 2..6 {
@@ -145,19 +174,23 @@ async fn used_by(site: &Site, assault: Assault, to: SocketAddr) -> usize {
     }
     let held = peers.join_all().await;
     // who is refused is read slowly, so what they sent may still be on its way
-    let mut used = 0;
-    loop {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+    let (begun, mut seen) = (Instant::now(), None);
+    let used = loop {
+        assert!(begun.elapsed() < 3 * LONG, "it doesn't come to rest");
         // each core goes through what came before this
-        for _ in 0..100 {
+        for _ in 0..CHECKS {
             assert_eq!(health_of(site.operator().await, "").await.expect("answered"), ServingStatus::Serving);
         }
-        let now = site.memory() - before;
-        if now == used {
-            break;
+        let computed = site.computed();
+        tokio::time::sleep(WINDOW).await;
+        let works = site.computed() - computed > LITTLE;
+        let (used, counted) = (site.memory() - before, site.counted().await);
+        // each check is a call and a connection
+        if !works && seen == Some((used, counted - 2 * CHECKS)) {
+            break used;
         }
-        used = now;
-    }
+        seen = Some((used, counted));
+    };
     drop(held);
     used
 }
@@ -283,7 +316,7 @@ async fn requests_and_answers_beyond_a_share_of_bytes_are_refused() {
 /// Whether the server ends a connection of which nothing is read: it doesn't take more, once it has.
 fn ended_unread(mut wire: Wire) {
     let ping = wire::frame(PING, 0, 0, &[0; 8]);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     loop {
         match std::io::Write::write_all(&mut wire.0, &ping) {
             Err(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => return,

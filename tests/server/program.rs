@@ -84,12 +84,22 @@ impl Started {
 
     /// Reads what it logs until a line holds the text; that line.
     pub(crate) fn read_until(&mut self, text: &str) -> String {
-        let mut line = String::new();
-        while !line.contains(text) {
-            line.clear();
-            assert_ne!(self.stderr.as_mut().unwrap().read_line(&mut line).unwrap(), 0, "it ended without {text:?}");
+        self.find(text).unwrap_or_else(|said| panic!("it ended without {text:?}: {said}"))
+    }
+
+    /// The same; all that it said if it ended before.
+    pub(crate) fn find(&mut self, text: &str) -> Result<String, String> {
+        let stderr = self.stderr.as_mut().unwrap();
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            if stderr.read_line(&mut said).unwrap() == 0 {
+                return Err(said);
+            }
+            if said[before..].contains(text) {
+                return Ok(said.split_off(before));
+            }
         }
-        line
     }
 
     /// Reads what it logs from now on, for it stands still when nobody does; the lines that hold the text are handed on until it ends.
