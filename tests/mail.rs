@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "tests of the whole service use the rest of it")]
 #[path = "suite/smtp_sink.rs"]
 mod smtp_sink;
+#[allow(dead_code, reason = "tests of the whole program use the rest of it")]
 #[path = "suite/tls_relay.rs"]
 mod tls_relay;
 
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use smtp_sink::{Answer, At, Script, SmtpSink};
-use tls_relay::{Begins, TlsRelay};
+use tls_relay::{Begins, Login, TlsRelay};
 use user_management::config::mail::{MailTransport, SmtpSecurity, SmtpSettings};
 use user_management::domain::clock::Timestamp;
 use user_management::domain::email::Email;
@@ -188,7 +189,7 @@ async fn a_relay_without_starttls_gets_neither_credentials_nor_mail() {
 
 /// Sends through a relay whose certificate is for `name`; answers the outcome and what the relay heard.
 async fn send_through(name: &str, begins: Begins) -> (Result<String, SendFault>, Vec<String>) {
-    let relay = TlsRelay::start(name, begins);
+    let relay = TlsRelay::start(name, begins, Login::Taken);
     let directory = tempfile::tempdir().expect("a directory");
     let ca = directory.path().join("ca.pem");
     std::fs::write(&ca, &relay.certificate).expect("written");

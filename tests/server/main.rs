@@ -10,6 +10,9 @@ mod secrets;
 #[path = "../suite/skipped.rs"]
 mod skipped;
 mod tls;
+#[allow(dead_code, reason = "tests of the transport use the rest of it")]
+#[path = "../suite/tls_relay.rs"]
+mod tls_relay;
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
