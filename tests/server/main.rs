@@ -4,6 +4,7 @@
 
 mod harness;
 mod hostile;
+mod printed;
 mod program;
 mod reload;
 mod secrets;

@@ -304,18 +304,6 @@ async fn no_address_is_in_the_log_of_a_whole_run_unless_it_is_asked_for_more_tha
     assert_eq!(secrets.found_in(logged.as_bytes()), [""; 0], "in the log");
 }
 
-#[test]
-fn a_message_with_a_secret_in_it_is_printed_by_its_name_alone() {
-    let request = proto::SignInRequest { email: "ann@acme.test".to_owned(), password: "correct horse".to_owned() };
-    let answer = proto::SignInResponse { session_token: "ses_1".to_owned(), ..Default::default() };
-    let invited = proto::InviteUserResponse {
-        link: Some(proto::ReturnedLink { url: "http://h/#token=1".to_owned(), token: "1".to_owned(), expire_time: None }),
-        ..Default::default()
-    };
-    assert_eq!(format!("{request:?} {answer:?}"), "SignInRequest { .. } SignInResponse { .. }");
-    assert!(format!("{invited:?}").contains("link: Some(ReturnedLink { .. })"), "{invited:?}");
-}
-
 /// Whom the kernel lets at a process's memory: its own user, unless the process forbids that; then root.
 fn owner_of_memory(child: &Child) -> u32 {
     std::fs::metadata(format!("/proc/{}/mem", child.id())).unwrap().uid()
