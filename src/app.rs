@@ -261,7 +261,7 @@ impl App {
 pub fn check(config: &Config) -> Result<(), StartError> {
     DataDir::check(&config.data_dir)?;
     renderer(config)?;
-    Transport::check(&config.mail.transport, ownership::of_site(&config.data_dir))
+    Transport::check(&config.mail.transport, &ownership::trusted_by(&config.data_dir))
         .map_err(|error| StartError::Mail(chain(&error)))
 }
 
@@ -273,8 +273,8 @@ fn renderer(config: &Config) -> Result<Renderer, StartError> {
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {
-    Transport::open(&config.mail.transport, &ownership::trusted_by(&config.data_dir))
-        .map_err(|error| StartError::Mail(chain(&error)))
+    let owners = [ownership::trusted_by(&config.data_dir), ownership::own_or_root()].concat();
+    Transport::open(&config.mail.transport, &owners).map_err(|error| StartError::Mail(chain(&error)))
 }
 
 /// What the server does of itself.

@@ -28,7 +28,7 @@ mod tests;
 pub use access::{GrpcConfig, TlsFiles};
 pub use limits::{AbuseLimits, Limits, MOST_SIGN_UPS_PER_ADDRESS};
 use mail::{MailConfig, MailTransport};
-use settings::Settings;
+use settings::{Reader, Settings};
 pub use sources::{Flags, PREFIX};
 
 /// What is wrong with the configuration: all of it, one line each.
@@ -156,13 +156,13 @@ pub struct LogConfig {
 }
 
 impl Config {
-    /// Reads what the flags, the environment and the file that the flags name say.
+    /// Reads what the flags, the environment and the file that the flags name say, for whoever starts the service or works on its data.
     pub fn load<K, V>(flags: &Flags, environment: impl IntoIterator<Item = (K, V)>) -> Result<Self, ConfigError>
     where
         K: Into<std::ffi::OsString>,
         V: Into<std::ffi::OsString>,
     {
-        Self::read(flags, environment, false).map(|(config, _)| config)
+        Self::read(flags, environment, Reader::Owner).map(|(config, _)| config)
     }
 
     /// Reads the same, for whoever only looks at it, and tells every key with its value and origin as TOML; a secret's value is not told.
@@ -171,13 +171,13 @@ impl Config {
         K: Into<std::ffi::OsString>,
         V: Into<std::ffi::OsString>,
     {
-        Self::read(flags, environment, true)
+        Self::read(flags, environment, Reader::Onlooker)
     }
 
     fn read<K, V>(
         flags: &Flags,
         environment: impl IntoIterator<Item = (K, V)>,
-        only_looked_at: bool,
+        reader: Reader,
     ) -> Result<(Self, String), ConfigError>
     where
         K: Into<std::ffi::OsString>,
@@ -185,7 +185,7 @@ impl Config {
     {
         let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into()));
         let mut settings = sources::gather(flags, environment);
-        settings.only_looked_at = only_looked_at;
+        settings.reader = reader;
         let config = Self::take(&mut settings);
         settings.finish(config)
     }

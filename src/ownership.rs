@@ -1,7 +1,8 @@
 //! Whose files and directories are: what holds secrets or decisions must be nobody else's to read, to change, or to put another in the
 //! place of.
 //!
-//! Whoever owns a directory further up is trusted: all that they can put there is another directory of the same user.
+//! Whoever owns a directory further up is trusted, since all that they can put there is another directory of the same user; but not where a
+//! program is run by its path.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -43,6 +44,9 @@ pub enum Flaw {
     /// A directory in which others can put another in its place.
     #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]
     Below(PathBuf),
+    /// A directory or a link that others can have a program's path lead elsewhere by.
+    #[error("is reached by {}, which other users own or may write", .0.display())]
+    Led(PathBuf),
     /// A file of data.
     #[error("can be read or written by other users; make it 0600, once it is sure that none of them changed it")]
     Open,
@@ -130,14 +134,30 @@ const LINKS: usize = 40;
 /// Judges where something is, or is to be made: nobody must be able to put theirs in the place of a directory or link on the way to it, whatever
 /// links lead there. A group that may write is often the user's own, as the umask of their home has it.
 pub fn check_place(path: &Path) -> Result<(), Flaw> {
+    walk(path, |at, found| {
+        let everybody_writes = found.is_dir() && found.mode() & 0o1002 == 0o002;
+        if everybody_writes { Err(Flaw::Below(at.to_owned())) } else { Ok(()) }
+    })
+}
+
+/// Judges the way to a program that is run by its path: none but these users, or anybody if there are none, must be able to put another there.
+pub fn check_way(path: &Path, owners: &[u32]) -> Result<(), Flaw> {
+    walk(path, |at, found| {
+        // nobody deletes or renames what isn't theirs in a sticky one
+        let others_write = found.is_dir() && found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
+        let is_judged = check_owner(found, owners).is_ok() && !others_write;
+        if is_judged { Ok(()) } else { Err(Flaw::Led(at.to_owned())) }
+    })
+}
+
+/// Goes to where something is, or is to be made, and judges each directory and link on the way.
+fn walk(path: &Path, judge: impl Fn(&Path, &Metadata) -> Result<(), Flaw>) -> Result<(), Flaw> {
     let mut left = Vec::new();
     let mut at = PathBuf::from("/");
     let mut links = 0;
     go_on(&mut left, &mut at, &std::path::absolute(path)?);
     while let Some(name) = left.pop() {
-        if fs::metadata(&at)?.mode() & 0o1002 == 0o002 {
-            return Err(Flaw::Below(at));
-        }
+        judge(&at, &fs::symlink_metadata(&at)?)?;
         if name == ".." {
             at.pop();
             continue;
@@ -145,6 +165,7 @@ pub fn check_place(path: &Path) -> Result<(), Flaw> {
         let next = at.join(name);
         match fs::symlink_metadata(&next) {
             Ok(found) if found.is_symlink() => {
+                judge(&next, &found)?;
                 links += 1;
                 if links > LINKS {
                     return Err(io::Error::from(Errno::LOOP).into());
@@ -152,8 +173,8 @@ pub fn check_place(path: &Path) -> Result<(), Flaw> {
                 go_on(&mut left, &mut at, &fs::read_link(&next)?);
             }
             Ok(_) => at = next,
-            // what is to be made there is the program's own
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // what is to be made there is the program's own, unless it leads out again
+            Err(error) if error.kind() == ErrorKind::NotFound && left.iter().all(|name| name != "..") => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }

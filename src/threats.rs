@@ -132,10 +132,10 @@
 //! - **That mail to an address waits**: who invites it sees that the mail doesn't go at once, and later when it went. Why isn't told, nor until when;
 //!   others' mail to the address may be the reason, or the relay.
 //! - **Mail that is late.** Who asks for much to one address has other mail to it put off for up to half a day, but for resets, of which one
-//!   goes each hour; and hundreds of logins, or managers of accounts, that cause a mail each to it for longer, so that a link may end before its mail
-//!   goes, which is dropped then. What comes over the operators' socket (`SendPasswordReset`, `ResendInvitation`) isn't put off.
-//! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good;
-//!   a person's sessions at once are bounded.
+//!   goes each hour; and where more than twenty logins or accounts cause one each, beyond what goes by the pace, for longer, so that a link may end
+//!   before its mail goes, which is dropped then. What comes over the operators' socket (`SendPasswordReset`, `ResendInvitation`) isn't put off.
+//! - **History that grows by sign-ins.** Whoever has the right password can sign in as often as hashing allows, and each is an event for good, or
+//!   two, since a person's sessions at once are bounded.
 //! - **What reads memory or time on the same host**: other users' measurements of caches, a hypervisor, a cold boot.
 //! - **Mail on its way**: a relay reads what it relays, and without TLS between relays so do others.
 //! - **Backups** keep what was erased since, until they are deleted.

@@ -1,5 +1,7 @@
 //! Mail against a relay that speaks SMTP.
 
+#[path = "suite/skipped.rs"]
+mod skipped;
 #[allow(dead_code, reason = "tests of the whole service use the rest of it")]
 #[path = "suite/smtp_sink.rs"]
 mod smtp_sink;
@@ -300,4 +302,42 @@ fn a_test_mail_tells_what_the_relay_said_or_what_is_wrong() {
     }
     let (code, _, said) = test_mail(&sink, "ann@-v");
     assert_eq!(code, Some(2), "{said}");
+}
+
+#[test]
+fn a_test_mail_by_root_runs_nobody_elses_program() {
+    if !rustix::process::geteuid().is_root() {
+        return skipped::skipped("for want of root: a program of another user");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let (program, ran) = (directory.path().join("sendmail"), directory.path().join("ran"));
+    std::fs::write(&program, format!("#!/bin/sh\ntouch {}\n", ran.display())).expect("written");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+    let run = || {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_user-management"));
+        command.env_clear().current_dir(directory.path()).args(["send-test-mail", "ann@acme.test"]);
+        for (key, value) in [
+            ("WEB__PUBLIC_URL", "https://site.test"),
+            ("MAIL__FROM", "no-reply@site.test"),
+            ("MAIL__TRANSPORT", "sendmail"),
+            ("MAIL__SENDMAIL__COMMAND", program.to_str().expect("UTF-8")),
+        ] {
+            command.env(format!("USER_MANAGEMENT_{key}"), value);
+        }
+        let output = command.output().expect("run");
+        (output.status.success(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let (is_sent, said) = run();
+    assert!(is_sent && std::fs::remove_file(&ran).is_ok(), "{said}");
+    std::os::unix::fs::chown(&program, Some(65_534), None).expect("given away");
+    // not of whom the data belongs to either
+    let data = directory.path().join("user-management-data");
+    for there in [false, true] {
+        if there {
+            std::fs::create_dir(&data).expect("made");
+            std::os::unix::fs::chown(&data, Some(65_534), None).expect("given away");
+        }
+        let (is_sent, said) = run();
+        assert!(!is_sent && said.contains("belongs to uid 65534 instead of uid 0") && !ran.exists(), "{said}");
+    }
 }

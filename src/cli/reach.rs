@@ -57,7 +57,7 @@ impl Server {
     pub(super) async fn running(flags: &Flags) -> Result<Self, Failure> {
         let socket = match &flags.socket {
             Some(socket) => socket.clone(),
-            None => Config::load(flags, std::env::vars_os())?.grpc.socket,
+            None => Config::explain(flags, std::env::vars_os())?.0.grpc.socket,
         };
         match UnixStream::connect(&socket).await {
             Ok(_) => Ok(Self { door: door(&socket)?, offline: None }),

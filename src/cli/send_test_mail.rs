@@ -19,7 +19,7 @@ pub(super) struct SendTestMail {
 impl SendTestMail {
     /// Sends the mail; answers what the relay said. The server may run or not: nothing but the configuration is shared with it.
     pub(super) fn run(&self, flags: &Flags) -> Result<String, Failure> {
-        let config = Config::load(flags, std::env::vars_os())?;
+        let (config, _) = Config::explain(flags, std::env::vars_os())?;
         // an error means that there is a provider, and it can only be the same
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

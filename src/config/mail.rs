@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::settings::Settings;
+use super::settings::{Reader, Settings};
 use crate::domain::language::Language;
 use crate::ownership;
 
@@ -198,9 +198,8 @@ fn take_credentials(settings: &mut Settings, data_dir: &Path) -> Option<(String,
     }
     let set = password.is_some() || file.is_some();
     let mut owners = ownership::trusted_by(data_dir);
-    if owners.is_empty() && !settings.only_looked_at {
-        // what is started now will be whose data it makes
-        owners = ownership::own_or_root();
+    if settings.reader == Reader::Owner {
+        owners.extend(ownership::own_or_root());
     }
     let password = password.or_else(|| read_password(settings, &file?, &owners));
     match (username, set) {

@@ -32,8 +32,17 @@ pub(super) struct Settings {
     origins: BTreeMap<&'static str, String>,
     effective: BTreeMap<&'static str, (String, String)>,
     violations: BTreeSet<String>,
-    /// Whether they are only looked at, maybe by another user than the one who will start the service.
-    pub(super) only_looked_at: bool,
+    pub(super) reader: Reader,
+}
+
+/// Who reads settings.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Reader {
+    /// Whoever starts the service or works on its data, which is theirs if there is none yet.
+    #[default]
+    Owner,
+    /// Whoever only looks, maybe for another user who will start the service.
+    Onlooker,
 }
 
 impl Settings {

@@ -96,32 +96,30 @@ pub enum SendFault {
 }
 
 impl Transport {
-    /// Opens the way: makes the directory, reads the certificates, or looks for the program, which have to belong to one of these users. Hands
-    /// nothing over.
+    /// Opens the way: makes the directory, reads the certificates, which have to belong to one of these users, or looks for the program, which
+    /// whoever runs this runs. Hands nothing over.
     pub fn open(config: &MailTransport, owners: &[u32]) -> Result<Self, OpenError> {
         let way = match config {
             MailTransport::Directory { path } => Way::Directory(Directory::open(path)?),
             MailTransport::Smtp(settings) => Way::Relay(Box::new(Relay::open(settings, owners)?)),
-            MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings, owners)?),
+            MailTransport::Sendmail(settings) => Way::Program(Sendmail::open(settings, &ownership::own_or_root())?),
         };
         Ok(Self { way })
     }
 
-    /// Says whether the way can be opened, without making a directory; one that is there has to belong to its owner, and what says whom mail is
-    /// handed to, to them or root.
-    pub fn check(config: &MailTransport, owner: Option<u32>) -> Result<(), OpenError> {
+    /// Says whether the way can be opened by the first of these users, without making a directory: one that is there has to be theirs, and what says
+    /// whom mail is handed to, one of theirs.
+    pub fn check(config: &MailTransport, owners: &[u32]) -> Result<(), OpenError> {
         match config {
             MailTransport::Directory { path } => {
                 let judged = match std::fs::symlink_metadata(path) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => ownership::check_place(path),
-                    _ => ownership::check_directory(path, owner.as_slice()).map(drop),
+                    _ => ownership::check_directory(path, owners.get(..1).unwrap_or_default()).map(drop),
                 };
                 judged.map_err(|flaw| OpenError::Unsafe { path: path.clone(), flaw })
             }
-            MailTransport::Smtp(_) | MailTransport::Sendmail(_) => {
-                let owners = owner.map(|owner| [vec![owner], ownership::own_or_root()].concat()).unwrap_or_default();
-                Self::open(config, &owners).map(drop)
-            }
+            MailTransport::Smtp(_) => Self::open(config, owners).map(drop),
+            MailTransport::Sendmail(settings) => Sendmail::open(settings, owners).map(drop),
         }
     }
 

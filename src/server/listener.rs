@@ -195,6 +195,10 @@ mod tests {
         let path = directory.path().join("grpc.sock");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "a plain listener leaves its file");
+        // what another test is starting has it until it runs
+        while std::os::unix::net::UnixStream::connect(&path).is_ok() {
+            std::thread::yield_now();
+        }
         let live = operators(&path).expect("replaces it");
         assert!(refusal(operators(&path)).ends_with("the address is in use; is another server running?"));
         drop(live);

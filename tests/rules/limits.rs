@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Each bound that is no key: the row that tells it, and where it is from.
 const FIXED: [(&str, &[(&str, &str)]); 32] = [
-    ("| fixed | 20 | in half a day | mails", &[("store/mails/owing.rs", "const WAITING: i64 = 20;")]),
+    ("| fixed | 20 | at once | mails", &[("store/mails/owing.rs", "const WAITING: i64 = 20;")]),
     ("| fixed | 3 times the one above |", &[("app/limits/tries.rs", "const RESERVE: u32 = 3;")]),
     ("| fixed | 5 | passwords |", &[("app/sign_up.rs", "const TRIES: i64 = 5;"), ("app/logins.rs", "const TRIES: i64 = 5;")]),
     ("| fixed | 100 | at once | sessions of", &[("app/sessions.rs", "const MOST: usize = 100;")]),

@@ -47,7 +47,7 @@ impl Sendmail {
             File::from(open(&command, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|fault| program(fault.into()))?);
         let found = file.metadata().map_err(program)?;
         // it is run by its path, later
-        let judged = ownership::check_trusted(&file, owners).and_then(|()| ownership::check_place(&command));
+        let judged = ownership::check_trusted(&file, owners).and_then(|()| ownership::check_way(&command, owners));
         judged.map_err(|flaw| OpenError::Untrusted { path: command.clone(), flaw })?;
         if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
             return Err(program(std::io::ErrorKind::PermissionDenied.into()));

@@ -48,7 +48,7 @@ pub struct Pace {
 const HOUR: i64 = 60 * 60 * 1_000_000;
 const DAY: i64 = 24 * HOUR;
 
-/// How long a mail waits at most, as long as few go until then.
+/// How long a mail waits at most, as long as few go before the pace lets them.
 const LONGEST: i64 = DAY / 2;
 /// How many are no longer few. Each is about something else: who asks again for the same adds none.
 const WAITING: i64 = 20;
@@ -67,7 +67,8 @@ pub async fn owe_paced(tx: &mut Tx, id: MailId, mail: Owed<'_>, pace: Option<Pac
 /// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same.
 ///
 /// It goes within half a day all the same, or whoever causes much would keep others' mail back for weeks, and links end meanwhile; unless
-/// [`WAITING`] will have gone by then, or many who cause a mail each would flood their recipient. A reset (kind 4) goes when the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
+/// [`WAITING`] are to go so already, or many who cause a mail each would flood their recipient. Of sign-ups (kind 2) few count at a time, which
+/// [`crate::app::limits`] sees to. A reset (kind 4) goes when the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
 pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pace>) -> Result<(), Error> {
     if mails.is_empty() {
         return Ok(());
@@ -88,8 +89,9 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
            from (select unhex(value ->> 0) as id, value ->> 1 as kind, unhex(value ->> 2) as invitation, unhex(value ->> 3) as sign_up,
                         unhex(value ->> 4) as link, unhex(value ->> 5) as user, unhex(value ->> 6) as address, value ->> 7 as recipient,
                         unhex(value ->> 8) as api_token,
-                        min(iif((select count(*) from mails m
-                                  where m.address = unhex(value ->> 6) and m.planned > ?1 and m.planned <= ?1 + ?11) < ?10,
+                        min(iif(value ->> 1 = 2 or (select count(*) from mails m
+                                                     where m.address = unhex(value ->> 6) and m.planned > ?1
+                                                       and m.planned = m.created + ?11 and m.kind <> 2) < ?10,
                                 ?1 + ?11, 9223372036854775807),
                             max(?1,
                             coalesce((select m.planned + ?3 from mails m where m.address = unhex(value ->> 6) and m.planned is not null

@@ -207,18 +207,43 @@ async fn mail_to_an_address_goes_within_half_a_day_unless_many_cause_it_at_once(
         tool.users.invite_user(request).await.expect("invited");
     }
     sign_up(&mut site.nobody().await, BOB).await;
-    let (half, whole) = (waiting(12 * 60), waiting(36 * 60));
+    let half = waiting(12 * 60);
     let all = outbox(&site, BOB).await;
-    assert_eq!(all[..20], vec![half.clone(); 20]);
-    assert_eq!(all[20..23], [whole.clone(), waiting(60 * 60), waiting(84 * 60)], "as the pace lets them");
+    assert_eq!(all[..21], vec![half.clone(); 21], "twenty invitations and the sign-up");
+    assert_eq!(all[21..23], [waiting(36 * 60), waiting(60 * 60)], "as the pace lets them");
     // what goes by the pace alone keeps nobody else back once those before it have gone
     assert!(site.mails_to(BOB).is_empty(), "asking for the links of nobody brings none");
     site.clock.advance(12 * HOUR);
     site.operator().await.resume_mail().await;
     site.mails_settled().await;
-    assert_eq!(site.mails_to(BOB).len(), 20);
+    assert_eq!(site.mails_to(BOB).len(), 21);
     ask_for_confirmation(&mut site.nobody().await, BOB).await;
     assert_eq!(outbox(&site, BOB).await[0], half);
+}
+
+#[tokio::test]
+async fn what_the_pace_lets_go_and_sign_ups_keep_nothing_else_back_for_longer() {
+    let site =
+        site("limits.mails_per_recipient_hour = 10\nlimits.mails_per_recipient_day = 30\nlimits.sign_ups_per_address = 20").await;
+    let service = site.service("tool", &["users.write"], "").await;
+    let mut tool = site.bearer(&service).await;
+    let mut invite = async |number: usize| {
+        let account = format!("acme{number}");
+        site.account(&account).await;
+        let (email, privilege) = (BOB.to_owned(), Privilege::Normal.into());
+        let request = proto::InviteUserRequest { account, email, privilege, ..Default::default() };
+        tool.users.invite_user(request).await.expect("invited");
+    };
+    for number in 0..30 {
+        invite(number).await;
+    }
+    for _ in 0..20 {
+        sign_up(&mut site.nobody().await, BOB).await;
+    }
+    invite(30).await;
+    let due = |minutes: i64, count: usize| std::iter::repeat_n(waiting(minutes), count);
+    let expected: Vec<_> = due(60, 10).chain(due(120, 10)).chain(due(12 * 60, 21)).collect();
+    assert_eq!(outbox(&site, BOB).await[..41], expected);
 }
 
 #[tokio::test]

@@ -126,14 +126,35 @@ fn a_program_that_is_missing_or_cannot_be_run_is_found_at_the_start() {
 }
 
 #[test]
-fn a_program_whose_place_others_could_give_to_theirs_is_not_taken() {
+fn a_program_that_others_could_put_theirs_in_the_place_of_is_not_taken() {
     let directory = tempfile::tempdir().expect("a directory");
-    let command = directory.path().join("sendmail");
-    fs::write(&command, "").expect("written");
-    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).expect("set");
-    let settings = SendmailSettings { command, arguments: Vec::new(), timeout: Duration::from_mins(1) };
-    let open = || Sendmail::open(&settings, &ownership::own_or_root()).err();
-    assert!(open().is_none());
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o777)).expect("set");
-    assert!(matches!(open(), Some(OpenError::Untrusted { flaw: ownership::Flaw::Below(_), .. })));
+    let (place, elsewhere) = (directory.path().join("place"), directory.path().join("elsewhere"));
+    for made in [&place, &elsewhere] {
+        fs::create_dir(made).expect("made");
+    }
+    let set = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("set");
+    fs::write(place.join("sendmail"), "").expect("written");
+    set(&place.join("sendmail"), 0o755);
+    std::os::unix::fs::symlink("../place/sendmail", elsewhere.join("sendmail")).expect("made");
+    let open = |directory: &Path| {
+        let command = directory.join("sendmail");
+        let settings = SendmailSettings { command, arguments: Vec::new(), timeout: Duration::from_mins(1) };
+        Sendmail::open(&settings, &ownership::own_or_root()).err().map(|error| error.to_string())
+    };
+    for (mode, is_taken) in [(0o755, true), (0o777, false), (0o775, false), (0o1777, true)] {
+        for led in [&place, &elsewhere] {
+            set(led, mode);
+            let (by_itself, by_a_link) = (open(&place), open(&elsewhere));
+            set(led, 0o755);
+            assert_eq!(by_itself.is_none(), is_taken || led != &place, "{mode:o}: {by_itself:?}");
+            assert_eq!(by_a_link.is_none(), is_taken, "{mode:o}: {by_a_link:?}");
+            let said = format!("is reached by {}, which other users own or may write", led.display());
+            assert!(by_a_link.is_none_or(|why| why.ends_with(&said)));
+        }
+    }
+    // who isn't root can't give a directory away
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&place, Some(65_534), None).expect("given");
+        assert!(open(&place).is_some() && open(&elsewhere).is_some());
+    }
 }
