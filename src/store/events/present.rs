@@ -14,7 +14,7 @@ use crate::domain::clock::Timestamp;
 use crate::domain::email::Email;
 use crate::domain::error::Error;
 use crate::domain::event::{Change, EmailChangeState, InvitationState, UserState};
-use crate::domain::id::{AccountId, ApiTokenId, InvitationId, ServiceId, SessionId, UserId};
+use crate::domain::id::{AccountId, AddressId, ApiTokenId, InvitationId, ServiceId, SessionId, UserId};
 use crate::store::hex;
 
 /// What a row is about.
@@ -160,8 +160,7 @@ fn told(change: &Change) -> Option<Value> {
         | Change::UserDeactivated(user)
         | Change::UserReactivated(user) => told_of_user(user),
         Change::UserDeleted(erased) => {
-            let address = hex(erased.address.as_bytes());
-            json!([address, "", "", 0, 0, 1, format!("{address}@erased"), 1])
+            json!([hex(erased.address.as_bytes()), "", "", 0, 0, 1, folded_when_erased(erased.address), 1])
         }
         Change::SessionStarted(session) => json!([
             hex(session.user.as_bytes()),
@@ -205,6 +204,10 @@ fn told(change: &Change) -> Option<Value> {
 
 fn told_of_invitation(state: &InvitationState) -> Value {
     let id = |id: Option<&[u8; 16]>| id.map_or(String::new(), |id| hex(id));
+    let folded = match state.email.value() {
+        "" => folded_when_erased(state.address),
+        email => folded(email),
+    };
     json!([
         hex(state.account.as_bytes()),
         hex(state.address.as_bytes()),
@@ -217,23 +220,32 @@ fn told_of_invitation(state: &InvitationState) -> Value {
         state.expires.map(Timestamp::as_micros),
         state.send_count,
         id(state.answered_by.as_ref().map(UserId::as_bytes)),
+        folded,
         1
     ])
 }
 
 fn told_of_user(user: &UserState) -> Value {
-    let email = user.email.value();
-    let folded = Email::parse(email).map_or_else(|_| email.to_ascii_lowercase(), |email| email.folded().to_owned());
     json!([
         hex(user.address.as_bytes()),
-        email,
+        user.email.value(),
         user.display_name.value(),
         i32::from(user.active),
         i32::from(user.super_admin),
         0,
-        folded,
+        folded(user.email.value()),
         1
     ])
+}
+
+/// The form of an address that equality is judged on.
+fn folded(email: &str) -> String {
+    Email::parse(email).map_or_else(|_| email.to_ascii_lowercase(), |email| email.folded().to_owned())
+}
+
+/// What stands in its place once its person was erased.
+fn folded_when_erased(address: AddressId) -> String {
+    format!("{}@erased", hex(address.as_bytes()))
 }
 
 macro_rules! kept {
@@ -298,7 +310,7 @@ async fn page(connection: &mut SqliteConnection, table: Table, (first, second): 
             connection,
             r#"select i.id as "first!", x'' as "second!: Vec<u8>",
                       json_array(lower(hex(i.account)), lower(hex(i.address)), i.email, i.privilege, i.roles, i.state, lower(hex(i.grantor_user)),
-                                 lower(hex(i.grantor_service)), i.expires, i.send_count, lower(hex(i.answered_by)), i.folded is a.folded) as "row!: String",
+                                 lower(hex(i.grantor_service)), i.expires, i.send_count, lower(hex(i.answered_by)), a.folded, i.folded is a.folded) as "row!: String",
                       e.seq as "seq?", e.bytes as "bytes?"
                  from invitations i left join addresses a on a.id = i.address left join events e on e.seq = (
                       select max(l.seq) from events l indexed by events_by_subject where l.subject = i.id and l.kind between 20 and 29)
