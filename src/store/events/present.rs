@@ -176,7 +176,8 @@ fn told(change: &Change) -> Option<Value> {
             service.token.map_or(String::new(), |token| hex(token.as_bytes())),
             service.certificate,
             service.expires.map(Timestamp::as_micros),
-            i32::from(service.revoked)
+            i32::from(service.revoked),
+            1
         ]),
         Change::ApiTokenCreated(token) | Change::ApiTokenExpiring(token) => json!([
             hex(token.user.as_bytes()),
@@ -185,7 +186,8 @@ fn told(change: &Change) -> Option<Value> {
             hex(token.token.as_bytes()),
             token.cap.map(|cap| cap.privilege.code()),
             token.cap.map(|cap| cap.roles.bits()),
-            token.expires.as_micros()
+            token.expires.as_micros(),
+            1
         ]),
         // what ended has no row, or no live one; the rest isn't among what is looked up
         Change::MemberRemoved(_)
@@ -260,7 +262,8 @@ macro_rules! kept {
 }
 
 /// Reads the next rows of a table, each with the last event about what it is about. Copies that triggers keep have to be like their
-/// originals, and what the last-admin rule goes by like the members that it is about.
+/// originals, and what the last-admin rule goes by like the members that it is about. That it was told that something expires soon has to
+/// be the last that was told of it, while it counts.
 async fn page(connection: &mut SqliteConnection, table: Table, (first, second): &Key) -> Result<Vec<Kept>, Error> {
     Ok(match table {
         Table::Server if !first.is_empty() => Vec::new(),
@@ -320,7 +323,8 @@ async fn page(connection: &mut SqliteConnection, table: Table, (first, second): 
         Table::Services => kept!(
             connection,
             r#"select s.id as "first!", x'' as "second!: Vec<u8>",
-                      json_array(s.name, s.scopes, lower(hex(s.account)), lower(hex(s.token)), s.certificate, s.expires, s.revoked) as "row!: String",
+                      json_array(s.name, s.scopes, lower(hex(s.account)), lower(hex(s.token)), s.certificate, s.expires, s.revoked,
+                                 s.revoked or s.expiry_told is (e.kind = 62)) as "row!: String",
                       e.seq as "seq?", e.bytes as "bytes?"
                  from services s left join events e on e.seq = (
                       select max(l.seq) from events l indexed by events_by_subject where l.subject = s.id and l.kind between 60 and 69)
@@ -347,7 +351,8 @@ async fn page(connection: &mut SqliteConnection, table: Table, (first, second): 
         Table::ApiTokens => kept!(
             connection,
             r#"select t.id as "first!", x'' as "second!: Vec<u8>",
-                      json_array(lower(hex(t.user)), lower(hex(t.account)), t.name, lower(hex(t.token)), t.privilege, t.roles, t.expires) as "row!: String",
+                      json_array(lower(hex(t.user)), lower(hex(t.account)), t.name, lower(hex(t.token)), t.privilege, t.roles, t.expires,
+                                 t.expiry_told is (e.kind = 82)) as "row!: String",
                       e.seq as "seq?", e.bytes as "bytes?"
                  from api_tokens t left join events e on e.seq = (
                       select max(l.seq) from events l indexed by events_by_subject where l.subject = t.id and l.kind between 80 and 89)
