@@ -209,6 +209,23 @@ async fn the_head_goes_to_the_log_once_an_hour_by_the_clock() {
 }
 
 #[tokio::test]
+async fn a_head_that_could_not_be_read_goes_to_the_log_as_soon_as_it_can() {
+    let site = whole().await;
+    let app = site.app();
+    let head = site.operator().await.verified().await.head.expect("a head");
+    site.clock.advance(std::time::Duration::from_hours(1));
+    let mut database = site.database().await;
+    sqlx::query("alter table events rename to elsewhere").execute(&mut database).await.expect("renamed");
+    for _ in 0..2 {
+        app.tell_head_when_due().await.expect_err("nothing can be read");
+    }
+    sqlx::query("alter table elsewhere rename to events").execute(&mut database).await.expect("renamed back");
+    let told = app.tell_head_when_due().await.expect("read").expect("it is due still");
+    assert_eq!((told.seq, told.hash.to_vec()), (head.seq, head.hash));
+    assert_eq!(app.tell_head_when_due().await.expect("read"), None);
+}
+
+#[tokio::test]
 async fn only_operators_get_the_salts() {
     let site = whole().await;
     let tool = site.service("tool", &["operations.read"], "").await;
