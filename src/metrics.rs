@@ -131,7 +131,7 @@ impl Metrics {
             gauge(
                 &mut registry,
                 "mail_oldest_queued_timestamp_seconds",
-                "When the oldest waiting mail was asked for",
+                "Since when the first mail that should have gone waits",
                 seconds(oldest),
             );
         }

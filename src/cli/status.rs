@@ -102,8 +102,8 @@ impl Found {
             version = format!("{version} (this program is {})", env!("CARGO_PKG_VERSION"));
         }
         let mut mail = format!("{} queued, {} failed", queue.queued, queue.failed);
-        if queue.queued > 0 {
-            mail = format!("{mail}, the oldest waits for {}", duration(self.since(queue.oldest_queued_time.as_ref())));
+        if let Some(oldest) = &queue.oldest_queued_time {
+            mail = format!("{mail}, the oldest waits for {}", duration(self.since(Some(oldest))));
         }
         let mut rows = vec![
             ("server", if self.serving { "serving" } else { "NOT SERVING" }.to_owned()),

@@ -289,16 +289,20 @@ pub struct Queue {
     pub queued: i64,
     /// Refused for good.
     pub failed: i64,
-    /// When the oldest waiting one was asked for.
+    /// Since when the first of those that should have gone waits; one that was put off should only then.
     pub oldest: Option<Timestamp>,
 }
 
 /// Counts the queue.
-pub async fn queue(connection: &mut SqliteConnection) -> Result<Queue, Error> {
-    let open =
-        sqlx::query!(r#"select count(*) as "count!: i64", min(created) as "oldest: Timestamp" from mails where state in (1, 2)"#)
-            .fetch_one(&mut *connection)
-            .await?;
+pub async fn queue(connection: &mut SqliteConnection, now: Timestamp) -> Result<Queue, Error> {
+    let open = sqlx::query!(
+        r#"select count(*) as "count!: i64",
+                  min(coalesce(planned, created)) filter (where coalesce(planned, created) <= ?) as "oldest: Timestamp"
+             from mails where state in (1, 2)"#,
+        now
+    )
+    .fetch_one(&mut *connection)
+    .await?;
     let failed = sqlx::query!(r#"select count(*) as "count!: i64" from mails where state = 4"#).fetch_one(connection).await?;
     Ok(Queue { queued: open.count, failed: failed.count, oldest: open.oldest })
 }

@@ -69,6 +69,9 @@ async fn mail_beyond_the_pace_is_put_off_and_several_of_a_kind_become_one() {
     site.clock.advance(Duration::from_mins(59));
     site.mails_settled().await;
     assert_eq!(site.mails_to(BOB).len(), 3);
+    let request = proto::ListMailRequest::default();
+    let queue = site.operator().await.operations.list_mail(request).await.expect("listed").into_inner().queue.expect("told");
+    assert_eq!((queue.queued, queue.oldest_queued_time), (2, None), "none is late: strangers can't make an operator be called");
     site.clock.advance(Duration::from_mins(1));
     let token = loop {
         // the worker looks at its queue once a minute of the host's, or when a mail is owed
