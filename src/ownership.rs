@@ -36,10 +36,10 @@ pub enum Flaw {
         owner: u32,
     },
     /// A directory in which others can make and delete.
-    #[error("can be written by other users; make it 0700")]
+    #[error("can be written by other users; make it 0700, or name another if it is for all")]
     Writable,
     /// A directory in which others can put theirs in a socket's place.
-    #[error("can be written by other users; make it 0755, or 0711: whoever gets to it can connect")]
+    #[error("can be written by other users; make it 0755 or 0711, or name another if it is for all")]
     Shared,
     /// A directory in which others can put another in its place.
     #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]

@@ -70,7 +70,7 @@ pub enum Failure {
         data_dir: PathBuf,
     },
     /// The data of a server that doesn't run can't be opened.
-    #[error("no server runs, and this command can't do without one")]
+    #[error("no server answers, and the data can't be opened")]
     Offline(#[source] StartError),
     /// The server said no.
     #[error("refused")]

@@ -71,7 +71,9 @@ fn advice(reason: &str) -> String {
     match reason {
         "CREDENTIALS_MISSING" | "OPERATOR_REQUIRED" => {
             let uid = rustix::process::geteuid().as_raw();
-            format!("; uid {uid} is no operator here: run this as root or the service's user, or add it to grpc.operator_uids")
+            format!(
+                "; uid {uid} is no operator on this socket: call grpc.socket as root or the service's user, or add it to grpc.operator_uids"
+            )
         }
         "ACCOUNT_NOT_FOUND" => "; `account list` shows all".to_owned(),
         "ACCOUNT_EXISTS" => "; names are never used again".to_owned(),

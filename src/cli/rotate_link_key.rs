@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::confirm::Confirmation;
 use super::console::Console;
 use super::words::{request_id, time};
 use super::{Failure, Manner, Rehearsal, screen};
@@ -23,11 +24,14 @@ pub(super) struct RotateLinkKey {
     #[command(flatten)]
     rehearsal: Rehearsal,
     #[command(flatten)]
+    confirmation: Confirmation,
+    #[command(flatten)]
     pub(super) manner: Manner,
 }
 
 impl RotateLinkKey {
     pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        self.confirm()?;
         let validate_only = self.rehearsal.dry_run;
         let request = proto::RotateLinkKeyRequest { now: self.now, request_id: request_id(), validate_only };
         let answer = console.call(request).await?;
@@ -40,8 +44,14 @@ impl RotateLinkKey {
         console.screen.flush()
     }
 
+    fn confirm(&self) -> Result<(), Failure> {
+        const QUESTION: &str = "End all links that were mailed? They are refused from then on.";
+        if self.now { self.confirmation.ask(self.rehearsal.dry_run, QUESTION) } else { Ok(()) }
+    }
+
     /// Rotates in a file that no server writes.
     pub(super) fn run_on(&self, file: &std::path::Path) -> Result<(), Failure> {
+        self.confirm()?;
         let former = if self.now { FormerLinks::End } else { FormerLinks::Last };
         let state = link_key::rotate_file(file, former, Clock::System.now())?;
         let until = state.former_until.map(|until| until.to_string());

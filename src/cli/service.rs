@@ -7,6 +7,7 @@ use super::console::Console;
 use super::screen::{Column, note};
 use super::words::{moment, request_id, time};
 use super::{Failure, Paging, Rehearsal};
+use crate::domain::clock::Clock;
 use crate::proto::{self, Service};
 
 const SCOPES: [&str; 6] = ["users.read", "users.write", "users.act_as", "access.check", "access.watch", "operations.read"];
@@ -31,8 +32,8 @@ pub(super) enum Verb {
         #[arg(long, value_name = "TIME")]
         expires: Option<jiff::Timestamp>,
         /// The SAN (URI or DNS name) of the client certificate that it calls with, instead of a token
-        #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
-        certificate_name: String,
+        #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        certificate_name: Option<String>,
         #[command(flatten)]
         rehearsal: Rehearsal,
     },
@@ -54,7 +55,7 @@ const COLUMNS: &[Column<Service>] = &[
     ("ACCOUNT", |service| service.account.clone()),
     ("CERTIFICATE", |service| service.certificate_name.clone()),
     ("EXPIRES", |service| time(service.expire_time.as_ref())),
-    ("STATE", |service| if service.revoked { "revoked" } else { "open" }.to_owned()),
+    ("STATE", |service| state(service).to_owned()),
     ("CREATED", |service| time(service.create_time.as_ref())),
 ];
 
@@ -71,7 +72,7 @@ impl Verb {
                     scopes,
                     account,
                     expire_time,
-                    certificate_name,
+                    certificate_name: certificate_name.unwrap_or_default(),
                     request_id,
                     validate_only,
                 };
@@ -85,6 +86,15 @@ impl Verb {
                 console.changed(&answer, answer.service.as_ref(), &[COLUMNS], &[], rehearsal)
             }
         }
+    }
+}
+
+fn state(service: &Service) -> &'static str {
+    let now = Clock::System.now().as_micros() / 1_000_000;
+    match &service.expire_time {
+        _ if service.revoked => "revoked",
+        Some(expires) if expires.seconds <= now => "expired",
+        _ => "open",
     }
 }
 
@@ -103,4 +113,19 @@ fn created(console: &mut Console, answer: &proto::CreateServiceResponse, rehears
         note(&format!("{name} is {id} and may {}; its token was shown this once", scopes.join(", ")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_open_until_it_is_revoked_or_expires() {
+        let state = |expires: Option<i64>, revoked| {
+            let expire_time = expires.map(|seconds| prost_types::Timestamp { seconds, nanos: 0 });
+            state(&Service { expire_time, revoked, ..Service::default() })
+        };
+        assert_eq!([state(None, false), state(Some(32_503_680_000), false), state(Some(1), false)], ["open", "open", "expired"]);
+        assert_eq!([state(None, true), state(Some(1), true)], ["revoked", "revoked"]);
+    }
 }

@@ -39,7 +39,7 @@ pub enum Takes {
 pub enum Error {
     #[error("the call takes a signed-in caller")]
     CredentialsMissing,
-    #[error("the bearer token is malformed, unknown, expired or revoked")]
+    #[error("the bearer token is malformed, unknown, expired or revoked, or the certificate names two services")]
     CredentialsInvalid,
     #[error("no user has this confirmed address and password")]
     SignInFailed,

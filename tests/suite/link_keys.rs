@@ -213,7 +213,7 @@ async fn another_key_that_a_deployment_brought_is_recorded_and_one_that_was_chan
     site.restart(None).await;
     assert_eq!(site.operator().await.last_event().await, event.seq, "the same key is no change");
 
-    let said = site.operate("rotate-link-key --now").await.done();
+    let said = site.operate("rotate-link-key --now --yes").await.done();
     assert_eq!(said, "links are made with key 3; those mailed before count no more\n");
     assert!(!site.opens(&old).await);
     site.stop().await;

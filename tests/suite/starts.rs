@@ -45,7 +45,10 @@ async fn a_directory_that_others_could_bend_is_refused() {
     assert_eq!(refusal(&file).await, "the data directory DATA is not a directory");
     for mode in [0o770, 0o707, 0o722] {
         std::fs::set_permissions(&real, std::fs::Permissions::from_mode(mode)).expect("set");
-        assert_eq!(refusal(&real).await, "the data directory DATA can be written by other users; make it 0700");
+        assert_eq!(
+            refusal(&real).await,
+            "the data directory DATA can be written by other users; make it 0700, or name another if it is for all"
+        );
     }
     assert_eq!(std::fs::read_dir(&real).expect("readable").count(), 0, "nothing was put there");
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o700)).expect("set");
@@ -127,7 +130,7 @@ async fn a_database_or_mail_that_others_could_read_or_bend_is_refused_untouched(
     std::fs::rename(data.join("elsewhere.db"), &database).expect("moved back");
     let mail = data.join("mail");
     set(&mail, 0o777);
-    let said = "mail: the mail directory DATA/mail can be written by other users; make it 0700";
+    let said = "mail: the mail directory DATA/mail can be written by other users; make it 0700, or name another if it is for all";
     assert_eq!(refusal(&data).await, said);
     set(&mail, 0o755);
     if rustix::process::geteuid().is_root() {
