@@ -273,8 +273,8 @@ fn renderer(config: &Config) -> Result<Renderer, StartError> {
 }
 
 fn transport(config: &Config) -> Result<Transport, StartError> {
-    let owners = [ownership::trusted_by(&config.data_dir), ownership::own_or_root()].concat();
-    Transport::open(&config.mail.transport, &owners).map_err(|error| StartError::Mail(chain(&error)))
+    Transport::open(&config.mail.transport, &ownership::trusted_by(&config.data_dir))
+        .map_err(|error| StartError::Mail(chain(&error)))
 }
 
 /// What the server does of itself.

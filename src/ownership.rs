@@ -45,8 +45,8 @@ pub enum Flaw {
     #[error("lies below {}, which everybody may write and which isn't sticky; make that one 0755 or 1777", .0.display())]
     Below(PathBuf),
     /// A directory or a link that others can have a program's path lead elsewhere by.
-    #[error("is reached by {}, which other users own or may write", .0.display())]
-    Led(PathBuf),
+    #[error("is reached by {}, which {}", .0.display(), .1)]
+    Led(PathBuf, Box<Flaw>),
     /// A file of data.
     #[error("can be read or written by other users; make it 0600, once it is sure that none of them changed it")]
     Open,
@@ -145,8 +145,8 @@ pub fn check_way(path: &Path, owners: &[u32]) -> Result<(), Flaw> {
     walk(path, |at, found| {
         // nobody deletes or renames what isn't theirs in a sticky one
         let others_write = found.is_dir() && found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
-        let is_judged = check_owner(found, owners).is_ok() && !others_write;
-        if is_judged { Ok(()) } else { Err(Flaw::Led(at.to_owned())) }
+        let judged = check_owner(found, owners).and(if others_write { Err(Flaw::Bendable) } else { Ok(()) });
+        judged.map_err(|flaw| Flaw::Led(at.to_owned(), Box::new(flaw)))
     })
 }
 

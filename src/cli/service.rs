@@ -26,8 +26,8 @@ pub(super) enum Verb {
               value_parser = clap::builder::PossibleValuesParser::new(SCOPES))]
         scopes: Vec<String>,
         /// Bind it to one account
-        #[arg(long, default_value = "", hide_default_value = true)]
-        account: String,
+        #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
+        account: Option<String>,
         /// When it stops counting, such as 2030-01-31T00:00:00Z; never, for want of it
         #[arg(long, value_name = "TIME")]
         expires: Option<jiff::Timestamp>,
@@ -70,7 +70,7 @@ impl Verb {
                 let request = proto::CreateServiceRequest {
                     name,
                     scopes,
-                    account,
+                    account: account.unwrap_or_default(),
                     expire_time,
                     certificate_name: certificate_name.unwrap_or_default(),
                     request_id,

@@ -70,6 +70,9 @@ async fn a_directory_that_others_could_bend_is_refused() {
     std::fs::create_dir(&open).expect("made");
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).expect("set");
     std::os::unix::fs::symlink(root.path(), open.join("link")).expect("linked");
+    let by_what_is_not_there = root.path().join("none/../open/new");
+    assert!(refusal(&by_what_is_not_there).await.contains("No such file or directory"), "what is made might open it");
+    assert!(!root.path().join("none").exists());
     for below in [open.join("link/real"), open.join("link/new"), open.join("new")] {
         let said = refusal(&below).await;
         assert!(said.ends_with("open, which everybody may write and which isn't sticky; make that one 0755 or 1777"), "{said}");

@@ -67,8 +67,8 @@ pub async fn owe_paced(tx: &mut Tx, id: MailId, mail: Owed<'_>, pace: Option<Pac
 /// old enough, and counts from then on; one that waits so already makes way for a newer one of its kind about the same.
 ///
 /// It goes within half a day all the same, or whoever causes much would keep others' mail back for weeks, and links end meanwhile; unless
-/// [`WAITING`] are to go so already, or many who cause a mail each would flood their recipient. Of sign-ups (kind 2) few count at a time, which
-/// [`crate::app::limits`] sees to. A reset (kind 4) goes when the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
+/// twenty are to go so already, or many who cause a mail each would flood their recipient. Sign-ups (kind 2), which strangers make, are twenty of
+/// their own. A reset (kind 4) goes when the last one to its recipient is an hour old at the latest: strangers who ask for many keep nobody from theirs.
 pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pace>) -> Result<(), Error> {
     if mails.is_empty() {
         return Ok(());
@@ -89,9 +89,9 @@ pub async fn owe_all(tx: &mut Tx, mails: &[(MailId, Owed<'_>)], pace: Option<Pac
            from (select unhex(value ->> 0) as id, value ->> 1 as kind, unhex(value ->> 2) as invitation, unhex(value ->> 3) as sign_up,
                         unhex(value ->> 4) as link, unhex(value ->> 5) as user, unhex(value ->> 6) as address, value ->> 7 as recipient,
                         unhex(value ->> 8) as api_token,
-                        min(iif(value ->> 1 = 2 or (select count(*) from mails m
-                                                     where m.address = unhex(value ->> 6) and m.planned > ?1
-                                                       and m.planned = m.created + ?11 and m.kind <> 2) < ?10,
+                        min(iif((select count(*) from mails m
+                                  where m.address = unhex(value ->> 6) and m.planned > ?1 and m.planned = m.created + ?11
+                                    and (m.kind = 2) = (value ->> 1 = 2)) < ?10,
                                 ?1 + ?11, 9223372036854775807),
                             max(?1,
                             coalesce((select m.planned + ?3 from mails m where m.address = unhex(value ->> 6) and m.planned is not null

@@ -204,6 +204,8 @@ async fn site() -> Site {
         expire_time: soon,
         ..Default::default()
     };
+    let told = proto::CreateServiceRequest { name: "told".to_owned(), certificate_name: String::new(), ..certified.clone() };
+    let told = operator.operations.create_service(told).await.expect("made").into_inner().service.expect("it");
     operator.operations.create_service(certified).await.expect("made");
     let signed_out = site.sign_in("ann@acme.test").await;
     site.bearer(&signed_out.token).await.identity.sign_out(proto::SignOutRequest {}).await.expect("signed out");
@@ -225,6 +227,8 @@ async fn site() -> Site {
         }
     }
     site.app().tell_expiring().await;
+    let revoke = proto::RevokeServiceRequest { service: told.id, ..Default::default() };
+    operator.operations.revoke_service(revoke).await.expect("revoked");
     site
 }
 

@@ -250,6 +250,20 @@ async fn what_the_pace_lets_go_and_sign_ups_keep_nothing_else_back_for_longer() 
 }
 
 #[tokio::test]
+async fn sign_ups_whose_places_come_back_sooner_than_their_mails_go_are_no_flood() {
+    let limits = "limits.mails_per_recipient_day = 1\nlimits.sign_ups_per_address = 20\nlink.confirmation_hours = 1";
+    let site = site(limits).await;
+    ask_for_confirmation(&mut site.nobody().await, BOB).await;
+    for _ in 0..20 {
+        sign_up(&mut site.nobody().await, BOB).await;
+    }
+    site.clock.advance(HOUR);
+    sign_up(&mut site.nobody().await, BOB).await;
+    let all = outbox(&site, BOB).await;
+    assert_eq!((&all[..21], all.len()), (&[vec![waiting(11 * 60); 20], vec![waiting(35 * 60)]].concat()[..], 22));
+}
+
+#[tokio::test]
 async fn a_sign_up_that_was_put_off_brings_a_link_that_has_half_of_its_time_left() {
     let site = site("limits.mails_per_recipient_day = 1").await;
     ask_for_confirmation(&mut site.stranger(2).await, BOB).await;

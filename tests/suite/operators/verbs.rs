@@ -245,8 +245,10 @@ async fn a_service_gets_its_token_once_and_alone() {
     let mut tool = site.bearer(token.strip_suffix('\n').expect("one line")).await;
     tool.users.list_accounts(proto::ListAccountsRequest::default()).await.expect("the token counts");
     site.operate("service create tool --scopes users.destroy").await.refused_as_usage();
-    // an empty variable of a script would have made one with a token
-    site.operate("service create other --scopes users.read --certificate-name=").await.refused_as_usage();
+    // an empty variable of a script would have made one with a token, and one for all accounts
+    for empty in ["--certificate-name=", "--account="] {
+        site.operate(&format!("service create other --scopes users.read {empty}")).await.refused_as_usage();
+    }
     assert!(site.operate("service create tool --scopes users.read").await.refused(1).starts_with("SERVICE_EXISTS: "));
 
     let listed = site.operate("service list --json").await.json();
