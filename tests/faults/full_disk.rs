@@ -28,7 +28,8 @@ enum Disk {
 impl Disk {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "none"]).arg(directory.path()).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m,mode=700", "none"]).arg(directory.path()).output();
         if mounted.is_ok_and(|mounted| mounted.status.success()) {
             let ballast = directory.path().join("ballast");
             return Self::Small { mounted: directory, ballast };
