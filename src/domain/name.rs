@@ -109,7 +109,7 @@ fn is_linkable(text: &str) -> bool {
 fn has_host(dotted: &str) -> bool {
     let mut hosts = dotted.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
     hosts.any(|host| {
-        let parts: Vec<&str> = host.split('.').map(|part| part.trim_matches('-')).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = host.split('.').filter(|part| !part.is_empty()).map(|part| part.trim_matches('-')).collect();
         let mut splits = (1..parts.len()).map(|at| parts.split_at(at));
         splits.any(|(before, rest)| rest.first().is_some_and(|top| is_top(top) && !is_of_a_person(before, top)))
     })
