@@ -14,8 +14,9 @@
 //! - **Where mail is caused, a restart forgets nothing**: `mails.planned` and the rows of `spending` count. Wrong passwords are counted in memory
 //!   ([`buckets`]).
 //! - **Mail that is put off** goes when enough of those before it to its address are an hour or a day old, a reset when the last one is an hour old
-//!   at the latest, and everything within half a day, unless twenty others wait to go so, sign-ups apart from others: many who cause a mail each are a flood too. A newer one of its kind about the same takes the place of one that waits so; sign-ups each keep
-//!   theirs, since each has its own link, and the mail of an invitation that ends gives its place back (`store::mails`).
+//!   at the latest, and everything within half a day, unless twenty others wait to go so, sign-ups apart from others: many who cause a mail
+//!   each are a flood too. A newer one of its kind about the same takes the place of one that waits so; sign-ups each keep theirs,
+//!   since each has its own link, and the mail of an invitation that ends gives its place back (`store::mails`).
 //! - **Sign-ups of one address share its places by peer** ([`places`]): a newcomer where all are taken gets the newest place of the peer
 //!   that has most, if that peer still has as many as the newcomer's then, and otherwise none, with the same answer and a mail that brings
 //!   the links there are; that sign-up is kept as one that has ended, so that it costs and counts like any other. So the oldest sign-up of each

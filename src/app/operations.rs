@@ -135,7 +135,7 @@ impl App {
     pub async fn measured(&self) -> Result<Measured, Error> {
         let (queue, first_event) = {
             let mut connection = self.store.read().await?;
-            (mails::queue(&mut connection, self.clock.now()).await?, events::first(&mut connection).await?)
+            (mails::queue(&mut connection, self.now()).await?, events::first(&mut connection).await?)
         };
         let (view, now) = (self.directory.snapshot(), self.now());
         Ok(Measured {
@@ -266,7 +266,7 @@ impl App {
     }
 
     async fn queue(&self) -> Result<MailQueue, Error> {
-        let counts = mails::queue(&mut *self.store.read().await?, self.clock.now()).await?;
+        let counts = mails::queue(&mut *self.store.read().await?, self.now()).await?;
         let last_fault = self.mail_fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         Ok(MailQueue { counts, last_fault })
     }
