@@ -109,9 +109,13 @@ fn is_linkable(text: &str) -> bool {
 fn has_host(dotted: &str) -> bool {
     let mut hosts = dotted.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
     hosts.any(|host| {
-        let parts: Vec<&str> = host.split('.').filter(|part| !part.is_empty()).map(|part| part.trim_matches('-')).collect();
+        // hyphens stand before initials, as in "J.-P.SARTRE", and not behind them
+        let parts: Vec<&str> = host.split('.').filter(|part| !part.is_empty()).map(|part| part.trim_start_matches('-')).collect();
         let mut splits = (1..parts.len()).map(|at| parts.split_at(at));
-        splits.any(|(before, rest)| rest.first().is_some_and(|top| is_top(top) && !is_of_a_person(before, top)))
+        splits.any(|(before, rest)| {
+            let top = rest.first().map(|part| part.trim_end_matches('-'));
+            top.is_some_and(|top| is_top(top) && !is_of_a_person(before, top))
+        })
     })
 }
 
@@ -178,9 +182,19 @@ mod tests {
         for text in ["Ann", "J.R. O'Neill", "St.John", "Ann, Dr.", "Zoë \u{2764}\u{fe0f}", "李小龍", "Acme Inc.", " Ann "] {
             assert!(DisplayName::parse(text).is_ok(), "{text}");
         }
-        for text in
-            ["J.SMITH", "J.Smith", "P.O.BOX 5", "E.ON SE", "Hans.Müller", "И.И.Иванов", "И. Иванов", "U.S.A.", "Version 2.0"]
-        {
+        for text in [
+            "J.SMITH",
+            "J.Smith",
+            "J.-P.SARTRE",
+            "J.-P. Sartre",
+            "P.O.BOX 5",
+            "E.ON SE",
+            "Hans.Müller",
+            "И.И.Иванов",
+            "И. Иванов",
+            "U.S.A.",
+            "Version 2.0",
+        ] {
             assert!(DisplayName::parse(text).is_ok(), "{text}");
         }
         for text in [
@@ -201,6 +215,8 @@ mod tests {
             "evil.CoM",
             "Evil.eXample",
             "J.EVIL.COM",
+            "O.-.AT",
+            "P-.AT",
             "evil.example..now",
             "evil.example.5",
             "evil.рф",

@@ -45,14 +45,17 @@ fn turns(character: char) -> bool {
 }
 
 /// The part of a name that mail programs take for a host: labels with dots between, the last of them a top-level domain as they are written.
-/// Behind initials, as in "J.SMITH", stands a person's name.
+/// Behind initials, as in "J.SMITH" or "J.-P.SARTRE", stands a person's name.
 fn links(name: &str) -> Option<&str> {
     let host = |character: char| character.is_alphanumeric() || matches!(character, '-' | '.');
     name.split(|character| !host(character)).map(|word| word.trim_matches(['-', '.'])).find(|word| {
         let Some((rest, top)) = word.rsplit_once('.') else { return false };
         let written = |one_case: fn(&u8) -> bool| top.len() >= 2 && top.bytes().all(|byte| one_case(&byte));
-        let is_initial = |part: &str| part.chars().count() == 1 && part.starts_with(char::is_uppercase);
-        let large = written(u8::is_ascii_uppercase) && !rest.split('.').all(is_initial);
+        let is_initial = |part: &str| {
+            let part = part.trim_start_matches('-');
+            part.chars().count() == 1 && part.starts_with(char::is_uppercase)
+        };
+        let large = written(u8::is_ascii_uppercase) && !rest.split('.').filter(|part| !part.is_empty()).all(is_initial);
         !rest.ends_with('.') && (written(u8::is_ascii_lowercase) || large)
     })
 }
