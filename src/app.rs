@@ -27,6 +27,7 @@ pub mod services;
 pub mod sessions;
 pub mod sign_up;
 pub mod test_mail;
+pub mod tokens;
 mod turns;
 pub mod users;
 

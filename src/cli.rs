@@ -27,6 +27,7 @@ mod send_test_mail;
 mod service;
 mod status;
 mod super_admin;
+mod token;
 mod user;
 mod words;
 
@@ -128,6 +129,8 @@ enum Operation {
     User(Noun<user::Verb>),
     /// Internal tools that call with a token or a certificate: list, create, revoke
     Service(Noun<service::Verb>),
+    /// Tokens that leaked: revoke
+    Token(Noun<token::Verb>),
     /// What the other edition would change: preview
     Edition(Noun<edition::Verb>),
     /// What was recorded: list, verify, export
@@ -234,6 +237,7 @@ impl Operation {
             Self::SuperAdmin(noun) => noun.manner,
             Self::User(noun) => noun.manner,
             Self::Service(noun) => noun.manner,
+            Self::Token(noun) => noun.manner,
             Self::Edition(noun) => noun.manner,
             Self::Events(noun) => noun.manner,
             Self::VerifyEvents(alias) => alias.manner,
@@ -253,6 +257,7 @@ impl Operation {
             Self::SuperAdmin(noun) => noun.verb.run(console).await?,
             Self::User(noun) => noun.verb.run(console).await?,
             Self::Service(noun) => noun.verb.run(console).await?,
+            Self::Token(noun) => noun.verb.run(console).await?,
             Self::Edition(noun) => noun.verb.run(console).await?,
             Self::Events(noun) => return noun.verb.run(console).await,
             Self::VerifyEvents(alias) => return alias.verb.run(console).await,

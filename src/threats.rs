@@ -68,6 +68,7 @@
 //! | a service's token for more than its work | scopes and an account, read at each call; never an operator; acting for people takes their right too | `suite matrix`, `suite callers::acting` |
 //! | a personal token for more than its owner | effect = what the owner may now, within the cap; opens neither the login nor other accounts | `suite api_tokens::opening` |
 //! | a session for guessing the password, or for an operator's acts | tries in a session are paid for; a super-admin is an operator for 15 minutes after typing it | `suite limits::signing_in`, `suite callers::sessions` |
+//! | using one until its owner notices | who finds it too ends it by its text, without knowing whose it is ([`crate::app::tokens`]); sessions end when idle, personal tokens after a year at most | `suite callers::leaked` |
 //! | finding tokens in logs, errors, events, stored answers | secret types, and messages that hold one, have no text form; what is stored is a hash; a retry shows none again. The program forbids core dumps and being read by others than root | `server secrets`, `suite retries`, `lib a_reply_that_quotes_the_link` |
 //!
 //! **Whoever has the host's files**: a copy of the data, a backup, a login on the host.

@@ -12,6 +12,7 @@ use crate::app::api_tokens;
 use crate::app::caller::Caller;
 use crate::app::page::{PageRequest, PageSize};
 use crate::app::services::NOT_IN_THE_FUTURE;
+use crate::app::tokens::Shown;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::email::{Email, EmailPrefix};
@@ -24,6 +25,7 @@ use crate::domain::policy::Standing;
 use crate::domain::privilege::Privilege;
 use crate::domain::role::{Role, RoleSet};
 use crate::domain::scope::{Scope, ScopeSet};
+use crate::domain::token::FORM;
 use crate::proto;
 use crate::store::requests::{RequestKey, Terms};
 
@@ -140,6 +142,11 @@ impl Fields {
 
     pub(super) fn id<T: std::str::FromStr<Err: Display>>(&mut self, field: &str, text: &str) -> Option<T> {
         self.take(field, text.parse())
+    }
+
+    /// A token of any kind, as it was shown.
+    pub(super) fn token(&mut self, text: &str) -> Option<Shown> {
+        self.take("token", Shown::parse(text).ok_or_else(|| format!("must be a token as it was shown: {FORM}")))
     }
 
     pub(super) fn slug(&mut self, field: &str, text: &str) -> Option<Slug> {

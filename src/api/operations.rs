@@ -98,6 +98,20 @@ impl Operations for Api {
         .await
     }
 
+    async fn revoke_token(&self, request: Request<proto::RevokeTokenRequest>) -> Answer<proto::RevokeTokenResponse> {
+        self.answer(request, |caller, mut request| async move {
+            let operator = self.app.operator(&caller)?;
+            let mut fields = Fields::default();
+            let id = std::mem::take(&mut request.request_id);
+            let terms = fields.terms(&caller, "RevokeToken", &id, &request, request.validate_only);
+            let token = fields.token(&request.token);
+            let (Some(terms), Some(token)) = (terms, token) else { return Err(fields.refusal()) };
+            let credential = self.app.revoke_token(operator, token, terms).await?;
+            Ok(convert::credential(&self.app, credential))
+        })
+        .await
+    }
+
     async fn list_events(&self, request: Request<proto::ListEventsRequest>) -> Answer<proto::ListEventsResponse> {
         self.answer(request, |caller, request| async move {
             let (audit, violation) = if request.account.is_empty() {

@@ -155,6 +155,7 @@ fn tell(error: &Error) -> Told {
         Error::ServiceNotFound(id) => Told::new(NotFound, Reason::ServiceNotFound).with("service", id),
         Error::MailNotFound(id) => Told::new(NotFound, Reason::MailNotFound).with("mail", id),
         Error::LinkInvalid => Told::new(NotFound, Reason::LinkInvalid),
+        Error::TokenNotFound => Told::new(NotFound, Reason::TokenNotFound),
 
         Error::AccountExists(name) => Told::new(AlreadyExists, Reason::AccountExists).with("account", name),
         Error::InvitationExists(id) => Told::new(AlreadyExists, Reason::InvitationExists).with("invitation", id),

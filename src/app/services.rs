@@ -98,17 +98,7 @@ impl App {
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                once(tx, &terms, async |tx| {
-                    let mut service = load(tx, id).await?;
-                    if !service.revoked {
-                        service.revoked = true;
-                        service.version = tx.next_version();
-                        services::revoke(tx, &service).await?;
-                        tx.record(Change::ServiceRevoked(service.state())).await?;
-                    }
-                    Ok(())
-                })
-                .await?;
+                once(tx, &terms, async |tx| end(tx, id).await).await?;
                 load(tx, id).await
             })
             .await
@@ -123,6 +113,18 @@ impl App {
     }
 }
 
-async fn load(tx: &mut Tx, id: ServiceId) -> Result<Service, Error> {
+/// Ends a service, unless it was.
+pub(super) async fn end(tx: &mut Tx, id: ServiceId) -> Result<(), Error> {
+    let mut service = load(tx, id).await?;
+    if !service.revoked {
+        service.revoked = true;
+        service.version = tx.next_version();
+        services::revoke(tx, &service).await?;
+        tx.record(Change::ServiceRevoked(service.state())).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn load(tx: &mut Tx, id: ServiceId) -> Result<Service, Error> {
     services::by_id(tx.sql(), id).await?.ok_or_else(|| Error::ServiceNotFound(id.to_string()))
 }

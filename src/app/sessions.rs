@@ -215,7 +215,7 @@ async fn make_way(
 }
 
 /// Ends a session that is there, or has ended.
-async fn end(tx: &mut Tx, session: SessionId) -> Result<(), Error> {
+pub(super) async fn end(tx: &mut Tx, session: SessionId) -> Result<(), Error> {
     let Some(state) = sessions::by_id(tx, session).await? else { return Ok(()) };
     if sessions::end(tx, session).await? {
         tx.record(Change::SessionEnded(state)).await?;

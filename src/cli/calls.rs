@@ -121,6 +121,7 @@ calls! {
         CreateService: CreateServiceRequest => CreateServiceResponse,
         ListServices: ListServicesRequest => ListServicesResponse { services: Service },
         RevokeService: RevokeServiceRequest => RevokeServiceResponse,
+        RevokeToken: RevokeTokenRequest => RevokeTokenResponse,
         ListEvents: ListEventsRequest => ListEventsResponse { events: Event },
         VerifyEvents: VerifyEventsRequest => VerifyEventsResponse,
         ExportEvents: ExportEventsRequest => ExportEventsResponse,

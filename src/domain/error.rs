@@ -78,6 +78,8 @@ pub enum Error {
     MailNotFound(String),
     #[error("the link is mistyped or was replaced by a newer mail; use the newest mail's link or ask for a new one")]
     LinkInvalid,
+    #[error("the token is none of this server's, or was forgotten after it ended; it opens nothing")]
+    TokenNotFound,
 
     #[error("the account name {0} is taken")]
     AccountExists(Slug),

@@ -22,7 +22,13 @@ pub enum Bearer {
     Service,
 }
 
+/// What a token looks like.
+pub const FORM: &str = "one is ses_, pat_ or svc_ and 48 characters, of which the last tell it from chance";
+
 impl Bearer {
+    /// Characters of a token: its prefix, and 36 bytes as base64url.
+    pub const LENGTH: usize = 4 + 48;
+
     const ALL: [Self; 3] = [Self::Session, Self::Personal, Self::Service];
 
     /// What its tokens begin with.

@@ -143,6 +143,11 @@ pub async fn by_id(connection: &mut SqliteConnection, id: ApiTokenId) -> Result<
     Ok(read!("where id = ?", id).fetch_optional(connection).await?.map(Into::into))
 }
 
+/// The token of a text's digest, ended or not.
+pub async fn by_digest(connection: &mut SqliteConnection, token: TokenDigest) -> Result<Option<ApiToken>, Error> {
+    Ok(read!("where token = ?", token).fetch_optional(connection).await?.map(Into::into))
+}
+
 /// A user's tokens after an id that weren't ended, in the order in which they were made; expired ones too, until they are forgotten.
 pub async fn page(
     connection: &mut SqliteConnection,

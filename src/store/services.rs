@@ -98,6 +98,12 @@ pub async fn namesake(
     Ok(row.map(|row| row.id))
 }
 
+/// The service of a token, revoked or not.
+pub async fn of_token(connection: &mut SqliteConnection, token: TokenDigest) -> Result<Option<ServiceId>, Error> {
+    let row = sqlx::query!(r#"select id as "id: ServiceId" from services where token = ?"#, token);
+    Ok(row.fetch_optional(connection).await?.map(|row| row.id))
+}
+
 /// Ends a service.
 pub async fn revoke(tx: &mut Tx, service: &Service) -> Result<(), Error> {
     let done = sqlx::query!("update services set revoked = 1, version = ? where id = ?", service.version, service.id)

@@ -54,6 +54,12 @@ pub async fn by_id(tx: &mut Tx, id: SessionId) -> Result<Option<SessionState>, E
     Ok(row)
 }
 
+/// The session of a token, ended or not.
+pub async fn of_token(tx: &mut Tx, token: TokenDigest) -> Result<Option<SessionId>, Error> {
+    let row = sqlx::query!(r#"select id as "id: SessionId" from sessions where token = ?"#, token);
+    Ok(row.fetch_optional(tx.sql()).await?.map(|row| row.id))
+}
+
 /// A user's sessions that haven't been ended or expired, in the order in which they were begun; how long they are idle isn't looked at.
 pub async fn live_of(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<SessionId>, Error> {
     let rows = sqlx::query!(

@@ -2,6 +2,7 @@
 
 mod acting;
 mod certificates;
+mod leaked;
 mod sessions;
 
 use std::time::Duration;

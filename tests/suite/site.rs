@@ -22,6 +22,9 @@ use crate::client::{Client, Identified};
 /// When a site's clock stands at its beginning: 2026-11-24 12:00:00 UTC.
 pub(crate) const BEGINNING: Timestamp = Timestamp::from_micros(1_795_521_600_000_000);
 
+/// A personal token of the right form that nobody ever got.
+pub(crate) const NOBODYS_TOKEN: &str = "pat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEkIOF";
+
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 

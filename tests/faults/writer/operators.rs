@@ -169,10 +169,17 @@ impl Writer {
         let request_id = self.request_id(0);
         let revoked = self.dice.pick(living.collect::<Vec<_>>()).filter(|_| self.dice.once_in(2));
         let Some(service) = revoked else { return self.create_service(request_id).await };
-        let request = proto::RevokeServiceRequest { service: service.clone(), request_id, ..Default::default() };
-        let asked = ask!(&self.tally, &self.operator, operations.revoke_service, request.clone());
-        self.hold(&request, asked, Ok(()));
-        self.region.services.get_mut(&service).expect("a service").1 = false;
+        let (token, counts) = self.region.services.get_mut(&service).expect("a service");
+        *counts = false;
+        if self.dice.once_in(2) {
+            let request = proto::RevokeTokenRequest { token: token.clone(), request_id, ..Default::default() };
+            let asked = ask!(&self.tally, &self.operator, operations.revoke_token, request.clone());
+            self.hold(&request, asked, Ok(()));
+        } else {
+            let request = proto::RevokeServiceRequest { service: service.clone(), request_id, ..Default::default() };
+            let asked = ask!(&self.tally, &self.operator, operations.revoke_service, request.clone());
+            self.hold(&request, asked, Ok(()));
+        }
         self.region.history.expect(&service, EventKind::ServiceRevoked, &service);
     }
 

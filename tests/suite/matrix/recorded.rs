@@ -28,7 +28,7 @@ use Adds::{Events, Nothing, Reads};
 const ANYBODY: &str =
     "anybody may ask, for any address, as often as limits allow; what comes of it is recorded when a link is used";
 
-const RECORDS: [(&str, Adds); 63] = [
+const RECORDS: [(&str, Adds); 64] = [
     ("CreateAccount", Events(&[EventKind::AccountCreated])),
     ("GetAccount", Reads),
     ("ListAccounts", Reads),
@@ -86,6 +86,7 @@ const RECORDS: [(&str, Adds); 63] = [
     ("CreateService", Events(&[EventKind::ServiceCreated])),
     ("ListServices", Reads),
     ("RevokeService", Events(&[EventKind::ServiceRevoked])),
+    ("RevokeToken", Events(&[EventKind::ServiceRevoked])),
     ("ListEvents", Reads),
     ("VerifyEvents", Reads),
     ("ExportEvents", Reads),

@@ -5,10 +5,10 @@ use user_management::proto::{self, Permission, Privilege, Role};
 
 use super::kinds::Kind;
 use super::stage::Stage;
-use crate::site::PASSWORD;
+use crate::site::{NOBODYS_TOKEN, PASSWORD};
 
 /// RPCs, with what tells rows of the same one apart. `SignOut` must be the last: it ends its caller's session.
-pub(super) const ROWS: [(&str, &str); 83] = [
+pub(super) const ROWS: [(&str, &str); 85] = [
     ("CreateAccount", ""),
     ("GetAccount", ""),
     ("GetAccount", "that isn't there"),
@@ -82,6 +82,8 @@ pub(super) const ROWS: [(&str, &str); 83] = [
     ("ListServices", ""),
     ("RevokeService", ""),
     ("RevokeService", "that isn't there"),
+    ("RevokeToken", ""),
+    ("RevokeToken", "that isn't there"),
     ("ListEvents", "of acme"),
     ("ListEvents", "of all accounts"),
     ("VerifyEvents", ""),
@@ -363,6 +365,11 @@ async fn of_operations(stage: &Stage, row: (&str, &str)) -> Vec<u8> {
             let service = stage.member.id.replace("usr_", "svc_");
             proto::RevokeServiceRequest { service, ..Default::default() }.encode_to_vec()
         }
+        ("RevokeToken", "") => {
+            let token = stage.site.service(&stage.fresh(), &["users.read"], "").await;
+            proto::RevokeTokenRequest { token, ..Default::default() }.encode_to_vec()
+        }
+        ("RevokeToken", _) => proto::RevokeTokenRequest { token: NOBODYS_TOKEN.to_owned(), ..Default::default() }.encode_to_vec(),
         ("ListEvents", "of acme") => proto::ListEventsRequest { account: acme(), ..Default::default() }.encode_to_vec(),
         ("ListEvents", _) => proto::ListEventsRequest::default().encode_to_vec(),
         ("ListMail", _) => proto::ListMailRequest::default().encode_to_vec(),

@@ -9,7 +9,8 @@ use user_management::proto::{self, Privilege, Role};
 use super::lossy::losing_the_answer_after;
 use super::{Said, with_ann};
 use crate::acme::ACME;
-use crate::site::Site;
+use crate::client::reason;
+use crate::site::{NOBODYS_TOKEN, Site};
 
 #[tokio::test]
 async fn accounts_are_created_changed_shown_and_listed() {
@@ -257,6 +258,41 @@ async fn a_service_gets_its_token_once_and_alone() {
     site.operate(&format!("service revoke {id}")).await.refused(1);
     assert!(site.operate(&format!("service revoke {id} --yes")).await.done().contains("revoked"));
     tool.users.list_accounts(proto::ListAccountsRequest::default()).await.expect_err("the token ended");
+}
+
+#[tokio::test]
+async fn leaked_tokens_are_found_in_any_text_ended_and_told_by_whose_they_were() {
+    let (site, ann) = with_ann().await;
+    let personal = site.api_token_named(&ann, ACME, "nightly").await;
+    let service = site.service("tool", &["users.read"], "").await;
+    let text = format!("GET /?key={personal} 200\n{service}{service} {NOBODYS_TOKEN}\n{}\n", ann.token);
+    let begins = |token: &str| format!("{}…", &token[..12]);
+    let unasked = site.operate_on(&text, "token revoke -").await.refused(1);
+    assert!(unasked.contains("Revoke 4 tokens?") && unasked.contains("--yes"), "{unasked}");
+    for (flag, remark) in [("--dry-run", "a dry run: nothing was changed"), ("--yes", "")] {
+        assert_eq!(site.bearer(&personal).await.me().await.expect("it counts").email, ann.email);
+        let said = site.operate_on(&text, &format!("token revoke - {flag}")).await;
+        assert!(said.err.contains(remark), "{said:?}");
+        let table = said.done();
+        let line = |token: &str| table.lines().find(|line| line.starts_with(&begins(token))).unwrap_or_else(|| panic!("{table}"));
+        assert_eq!(table.lines().count(), 5, "{table}");
+        assert!(line(&personal).contains("tok_") && line(&personal).contains("ann@acme.test  nightly  acme"), "{table}");
+        assert!(line(&service).contains("svc_") && line(&service).contains("tool"), "{table}");
+        assert!(line(&ann.token).contains("sid_") && line(&ann.token).contains("ann@acme.test"), "{table}");
+        assert!(line(NOBODYS_TOKEN).contains("none of this server's"), "{table}");
+        assert!([&personal, &service, &ann.token].iter().all(|token| !table.contains(token.as_str())), "no token is shown");
+    }
+    for token in [&personal, &service, &ann.token] {
+        assert_eq!(reason(&site.bearer(token).await.me().await.expect_err("it ended")), "CREDENTIALS_INVALID");
+    }
+    let again = site.operate_on(&text, "token revoke - --yes --json").await.json();
+    let told: Vec<_> = again.iter().map(|told| (&told["token"], &told["apiToken"]["revoked"], &told["user"]["email"])).collect();
+    assert!(told.contains(&(&json!(begins(&personal)), &json!(true), &json!("ann@acme.test"))), "{told:?}");
+    assert!(told.contains(&(&json!(begins(NOBODYS_TOKEN)), &json!(null), &json!(null))), "{told:?}");
+    let none = site.operate_on("pat_1234 is none", "token revoke - --yes").await.refused(2);
+    assert!(none.starts_with("standard input: holds no token"), "{none}");
+    let missing = site.operate("token revoke no-such-file").await.refused(2);
+    assert!(missing.starts_with("no-such-file: can't be read"), "{missing}");
 }
 
 #[tokio::test]

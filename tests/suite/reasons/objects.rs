@@ -3,7 +3,7 @@
 use user_management::proto::{self, ErrorReason, Privilege};
 
 use super::Refused;
-use crate::site::Site;
+use crate::site::{NOBODYS_TOKEN, Site};
 
 pub(super) async fn refused() -> Refused {
     let site = Site::start().await;
@@ -16,6 +16,7 @@ pub(super) async fn refused() -> Refused {
     let account = proto::GetAccountRequest { account: "nowhere".to_owned() };
     let user = proto::SetSuperAdminRequest { user: "nobody@acme.test".to_owned(), ..Default::default() };
     let service = proto::RevokeServiceRequest { service: format!("svc_{digits}"), ..Default::default() };
+    let leaked = proto::RevokeTokenRequest { token: NOBODYS_TOKEN.to_owned(), ..Default::default() };
     let mail = proto::RetryMailRequest { mail: format!("mail_{digits}"), ..Default::default() };
     let taken = proto::CreateAccountRequest { name: "acme".to_owned(), ..Default::default() };
     let scopes = vec!["users.read".to_owned()];
@@ -27,6 +28,7 @@ pub(super) async fn refused() -> Refused {
         (ErrorReason::UserNotFound, operator.operations.set_super_admin(user).await.expect_err("refused")),
         (ErrorReason::InvitationNotFound, operator.withdraw(&format!("inv_{digits}")).await.expect_err("refused")),
         (ErrorReason::ServiceNotFound, operator.operations.revoke_service(service).await.expect_err("refused")),
+        (ErrorReason::TokenNotFound, operator.operations.revoke_token(leaked).await.expect_err("refused")),
         (ErrorReason::MailNotFound, operator.operations.retry_mail(mail).await.expect_err("refused")),
         (ErrorReason::LinkInvalid, operator.preview("AgAAAAEBkyJ3vgB7").await.expect_err("refused")),
         (ErrorReason::AccountExists, operator.users.create_account(taken).await.expect_err("refused")),

@@ -1,0 +1,182 @@
+//! `token`: tokens of any kind that leaked, found by their form.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{IsTerminal as _, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use tonic::Code;
+
+use super::confirm::Confirmation;
+use super::console::Console;
+use super::screen::{self, Column, Table, note};
+use super::words::request_id;
+use super::{Failure, Rehearsal};
+use crate::domain::token::{Bearer, FORM};
+use crate::proto::revoke_token_response::Credential;
+use crate::proto::{self, RevokeTokenResponse};
+
+const REVOKING: &str = "\
+Examples:
+  token revoke leaked.log
+  git log -p | token revoke - --dry-run
+  token revoke - --yes < leaked.txt";
+
+/// What is done with tokens.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// End every token that stands in a text, and say whose each was
+    ///
+    /// Sessions', personal and services' tokens are known by their form and checksum, whatever stands around them. Those that aren't this
+    /// server's are told, and hinder no other. No token is printed: each is named by its beginning.
+    #[command(after_help = REVOKING)]
+    Revoke {
+        /// The file with the text, or - for standard input
+        file: PathBuf,
+        #[command(flatten)]
+        rehearsal: Rehearsal,
+        #[command(flatten)]
+        confirmation: Confirmation,
+    },
+}
+
+/// A token by its beginning, and what it was; none of one that isn't this server's.
+struct Ended {
+    token: String,
+    answer: Option<RevokeTokenResponse>,
+}
+
+const COLUMNS: &[Column<Ended>] = &[
+    ("TOKEN", |ended| ended.token.clone()),
+    ("IS", |ended| match ended.credential() {
+        Some(Credential::Session(session)) => session.clone(),
+        Some(Credential::ApiToken(token)) => token.id.clone(),
+        Some(Credential::Service(service)) => service.id.clone(),
+        None => "none of this server's".to_owned(),
+    }),
+    ("OF", |ended| match ended.credential() {
+        Some(Credential::Service(service)) => service.name.clone(),
+        _ => ended.owner().map(|owner| owner.email.clone()).unwrap_or_default(),
+    }),
+    ("NAME", |ended| match ended.credential() {
+        Some(Credential::ApiToken(token)) => token.name.clone(),
+        _ => String::new(),
+    }),
+    ("ACCOUNT", |ended| match ended.credential() {
+        Some(Credential::ApiToken(token)) => token.account.clone(),
+        Some(Credential::Service(service)) => service.account.clone(),
+        Some(Credential::Session(_)) | None => String::new(),
+    }),
+];
+
+impl Ended {
+    fn credential(&self) -> Option<&Credential> {
+        self.answer.as_ref().and_then(|answer| answer.credential.as_ref())
+    }
+
+    fn owner(&self) -> Option<&proto::User> {
+        self.answer.as_ref().and_then(|answer| answer.user.as_ref())
+    }
+}
+
+impl Verb {
+    pub(super) async fn run(self, console: &mut Console) -> Result<(), Failure> {
+        let Self::Revoke { file, rehearsal, confirmation } = self;
+        let tokens = tokens_in(&file)?;
+        confirmation.ask(
+            rehearsal.dry_run,
+            &format!("Revoke {}? What calls with them is refused from then on.", counted(tokens.len())),
+        )?;
+        let mut table = Table::new(COLUMNS);
+        for token in tokens {
+            let begins = format!("{}…", token.get(..SHOWN).unwrap_or_default());
+            let request = proto::RevokeTokenRequest { token, request_id: request_id(), validate_only: rehearsal.dry_run };
+            let answer = match console.call(request).await {
+                Ok(answer) => Some(answer),
+                Err(Failure::Refused(status)) if status.code() == Code::NotFound => None,
+                Err(failure) => return Err(failure),
+            };
+            show(console, &mut table, &Ended { token: begins, answer })?;
+        }
+        rehearsal.remark();
+        Ok(())
+    }
+}
+
+/// Characters of a token that tell it from others and open nothing: its prefix and 48 bits.
+const SHOWN: usize = 12;
+
+fn counted(tokens: usize) -> String {
+    if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") }
+}
+
+/// Shows each as soon as it is done.
+fn show(console: &mut Console, table: &mut Table<Ended>, ended: &Ended) -> Result<(), Failure> {
+    if console.screen.json {
+        let mut object = screen::value(&ended.answer.clone().unwrap_or_default())?;
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("token".to_owned(), ended.token.as_str().into());
+        }
+        console.screen.line(&object.to_string())?;
+    } else {
+        table.write(&mut console.screen, std::slice::from_ref(ended))?;
+    }
+    console.screen.flush()
+}
+
+/// The tokens of a file, or of standard input for `-`: each once.
+fn tokens_in(path: &Path) -> Result<BTreeSet<String>, Failure> {
+    let is_stdin = path == Path::new("-");
+    let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    if is_stdin && std::io::stdin().is_terminal() {
+        note("reading from the terminal, until Ctrl-D");
+    }
+    let found = if is_stdin { find(std::io::stdin()) } else { File::open(path).and_then(find) };
+    let faulty = |what: String| Failure::Input(vec![format!("{name}: {what}")]);
+    let found = found.map_err(|error| faulty(format!("can't be read: {error}")))?;
+    if found.is_empty() {
+        return Err(faulty(format!("holds no token: {FORM}")));
+    }
+    Ok(found)
+}
+
+/// The tokens of a text of any length and kind, by their form and checksum.
+fn find(mut text: impl Read) -> std::io::Result<BTreeSet<String>> {
+    let (mut found, mut kept) = (BTreeSet::new(), Vec::new());
+    loop {
+        // what may be the beginning of one stays for what follows
+        let rest = kept.len().saturating_sub(Bearer::LENGTH - 1);
+        kept.drain(..rest);
+        if text.by_ref().take(64 << 10).read_to_end(&mut kept)? == 0 {
+            return Ok(found);
+        }
+        let texts = kept.windows(Bearer::LENGTH).filter(|window| window.get(3) == Some(&b'_'));
+        let tokens = texts.filter_map(|window| std::str::from_utf8(window).ok()).filter(|text| Bearer::of(text).is_some());
+        found.extend(tokens.map(str::to_owned));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_wherever_they_stand_and_each_once() {
+        let token = |kind: Bearer, of: u8| kind.token([of; 32]).expose_secret().to_owned();
+        let (session, personal, service) = (token(Bearer::Session, 1), token(Bearer::Personal, 2), token(Bearer::Service, 3));
+        let mut text = vec![0xff_u8; (64 << 10) - 20];
+        text.extend_from_slice(format!("X-Token={personal},{personal}\n").as_bytes());
+        text.extend_from_slice(format!("{{\"{service}\":\"{session}\"}}").as_bytes());
+        let mut other = personal.clone().into_bytes();
+        other[10] ^= 1;
+        text.extend_from_slice(&other);
+        let found = find(Cursor::new(text)).expect("read");
+        assert_eq!(found, BTreeSet::from([session, personal, service]), "over the border of what is read at once, and no other");
+        assert!(find(Cursor::new(b"pat_".repeat(100))).expect("read").is_empty());
+    }
+}
