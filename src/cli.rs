@@ -48,7 +48,7 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  done; of `status`: all is well; of `check`: allowed; of `events verify`: whole
   1  refused or failed; of many addresses: one was; of `status`: something needs attention; of `check`: denied; of `events verify`: broken
-  2  wrong arguments, lists or configuration
+  2  wrong arguments, fields, lists or configuration
   3  what was named isn't there
   4  the server can't be reached or is busy, or the data is in use: try again";
 

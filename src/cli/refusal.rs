@@ -8,9 +8,10 @@ use tonic_types::{FieldViolation, StatusExt as _};
 use crate::domain::error::chain;
 use crate::proto::EntryError;
 
-/// 3 for what isn't there, 4 for what may work later, else 1.
+/// 2 for what was mistyped, 3 for what isn't there, 4 for what may work later, else 1.
 pub(super) fn exit_code(status: &Status) -> u8 {
     match status.code() {
+        Code::InvalidArgument => 2,
         Code::NotFound => 3,
         Code::Unavailable | Code::DeadlineExceeded => 4,
         _ if is_lost(status) || status.get_details_retry_info().is_some() => 4,
@@ -121,7 +122,7 @@ mod tests {
         details.add_bad_request_violation("email", "must be an address").add_bad_request_violation("name", "must\nbe short");
         let status = Status::with_error_details(Code::InvalidArgument, "two fields", details);
         assert_eq!(lines(&status, &[]), ["email: must be an address", "name: must be short"]);
-        assert_eq!(exit_code(&status), 1);
+        assert_eq!(exit_code(&status), 2);
     }
 
     #[test]
@@ -141,7 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn exit_codes_tell_what_is_not_there_and_what_may_work_later() {
+    fn exit_codes_tell_what_was_mistyped_what_is_not_there_and_what_may_work_later() {
+        assert_eq!(exit_code(&refused(Code::InvalidArgument, "FIELDS_INVALID", "")), 2);
         assert_eq!(exit_code(&refused(Code::NotFound, "ACCOUNT_NOT_FOUND", "")), 3);
         assert_eq!(exit_code(&refused(Code::Unavailable, "BUSY", "")), 4);
         assert_eq!(exit_code(&Status::unknown("connection reset")), 4);

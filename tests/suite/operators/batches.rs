@@ -241,7 +241,7 @@ async fn a_change_that_can_not_be_made_is_named_by_its_line_and_none_is_made() {
             1,
             "list, line 3: ETAG_MISMATCH: the object changed since it was read; look at it again\n",
         ),
-        ("remove ann", 1, "list, line 3: user: must be a user's id, usr_…, or an email address\n"),
+        ("remove ann", 2, "list, line 3: user: must be a user's id, usr_…, or an email address\n"),
     ] {
         assert_eq!(on(&format!("move bob@acme.test admin\n\n{second}\n")).await, (Some(code), line.to_owned()));
     }

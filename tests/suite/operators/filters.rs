@@ -31,7 +31,7 @@ async fn accounts_are_listed_by_state_by_whether_somebody_manages_them_and_by_na
     assert_eq!(listed("--admin-missing=yes --state open").await, ["beta"]);
     assert_eq!(listed("--admin-missing=no").await, ["acme"]);
     assert_eq!(listed("--name acme").await, ["acme", "acme-old"]);
-    assert!(site.operate("account list --name A_").await.refused(1).starts_with("name_prefix: "));
+    assert!(site.operate("account list --name A_").await.refused(2).starts_with("name_prefix: "));
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn events_are_listed_by_kind_by_who_by_what_and_by_time() {
     assert_eq!(listed("--from 2026-11-24T14:00:00+01:00 --account acme").await, [updated, created], "a moment, not a spelling");
     assert!(!listed("--to 2026-11-24T13:00:00Z").await.contains(&updated.to_owned()));
     assert_eq!(listed("--to 2026-11-24T12:00:00Z").await, [""; 0]);
-    assert!(site.operate("events list --actor bob").await.refused(1).starts_with("actor: must be usr_"));
+    assert!(site.operate("events list --actor bob").await.refused(2).starts_with("actor: must be usr_"));
     site.operate("events list --from yesterday").await.refused_as_usage();
     site.operate("events list --kind made-up").await.refused_as_usage();
 }

@@ -27,7 +27,7 @@ async fn accounts_are_created_changed_shown_and_listed() {
     assert!(moved.contains("TIME ZONE     Europe/Berlin"), "{moved}");
     let stale = site.operate(&format!("account update acme --timezone UTC --etag {etag}")).await.refused(1);
     assert_eq!(stale, "ETAG_MISMATCH: the object changed since it was read; look at it again");
-    site.operate("account create 日本 --display-name x").await.refused(1);
+    site.operate("account create 日本 --display-name x").await.refused(2);
 
     let shown = site.operate("account show acme --json").await.json();
     assert_eq!(shown, site.operate("account list --json").await.json(), "a line of the list is what is shown");
@@ -358,7 +358,7 @@ async fn wrong_arguments_are_usage_and_wrong_fields_a_line_each() {
     let wrong = site.operate("account create -- A --timezone Nowhere").await;
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     let wrong = site.operate("account create A_ --timezone Nowhere --display-name x").await;
-    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
     let begins: Vec<&str> = wrong.err.lines().map(|line| line.split(": ").nth(1).expect("a field")).collect();
     assert_eq!(begins, ["name", "timezone"], "{wrong:?}");
 }
