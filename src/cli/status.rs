@@ -15,8 +15,11 @@ use crate::proto;
 /// A mail that waits longer than a relay's short absence.
 const OVERDUE: i64 = 15 * 60;
 
-/// A certificate that expires before somebody comes back from a holiday.
+/// What expires before somebody comes back from a holiday: certificates, and services as the event about them says.
 const EXPIRES_SOON: i64 = 14 * 86_400;
+
+/// Names that a line tells.
+const NAMED: usize = 5;
 
 /// What to look at.
 #[derive(Debug, Args)]
@@ -34,6 +37,7 @@ struct Found {
     info: proto::GetServerInfoResponse,
     accounts: usize,
     without_admin: usize,
+    services: Vec<proto::Service>,
     history: Option<proto::VerifyEventsResponse>,
     now: i64,
 }
@@ -62,12 +66,14 @@ impl Status {
         let serving = server.serving().await?;
         let info = server.call(proto::GetServerInfoRequest {}).await?;
         let accounts = server.all(proto::ListAccountsRequest::default()).await?;
+        let services = server.all(proto::ListServicesRequest::default()).await?;
         let history = if self.verify { Some(server.call(proto::VerifyEventsRequest::default()).await?) } else { None };
         Ok(Found {
             serving,
             info,
             accounts: accounts.len(),
             without_admin: accounts.iter().filter(|account| account.admin_missing && !account.closed).count(),
+            services: services.into_iter().filter(|service| !service.revoked).collect(),
             history,
             now: Clock::System.now().as_micros() / 1_000_000,
         })
@@ -93,6 +99,13 @@ impl Found {
             .collect()
     }
 
+    /// The names of services that count, and soon won't; one that has expired was told of for long enough.
+    fn expiring_services(&self) -> Vec<&str> {
+        let left = |service: &proto::Service| service.expire_time.map(|expires| expires.seconds - self.now);
+        let soon = |service: &&proto::Service| left(service).is_some_and(|left| 0 < left && left <= EXPIRES_SOON);
+        self.services.iter().filter(soon).map(|service| service.name.as_str()).collect()
+    }
+
     fn rows(&self) -> Vec<(&'static str, String)> {
         let Self { info, .. } = self;
         let queue = self.queue();
@@ -115,6 +128,7 @@ impl Found {
             ("data", info.data_dir.clone()),
             ("listens on", info.listeners.join(", ")),
             ("accounts", format!("{}, {} without an admin", self.accounts, self.without_admin)),
+            ("services", self.services.len().to_string()),
             ("mail", mail),
             ("mail fault", queue.last_fault),
         ];
@@ -145,6 +159,15 @@ impl Found {
                 _ => {}
             }
         }
+        let expiring = self.expiring_services();
+        if !expiring.is_empty() {
+            let more = expiring.len().saturating_sub(NAMED);
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            let names = expiring.get(..NAMED).unwrap_or(&expiring).join(", ");
+            lines.push(format!(
+                "services that expire within 14 days, {names}{more}: `service list`, and `service create` for another"
+            ));
+        }
         if let Some(tls) = self.info.tls.as_ref().filter(|tls| !tls.last_fault.is_empty()) {
             lines.push(format!("certificates weren't loaded anew, the old ones are in use: {}", tls.last_fault));
         }
@@ -160,6 +183,8 @@ impl Found {
             "server": screen::value(&self.info)?,
             "accounts": self.accounts,
             "accountsWithoutAdmin": self.without_admin,
+            "services": self.services.len(),
+            "servicesExpiring": self.expiring_services(),
             "history": self.history.as_ref().map(screen::value).transpose()?,
             "attention": attention,
         }))
@@ -171,5 +196,31 @@ fn certificates(tls: &proto::TlsState) -> String {
     match &tls.client_ca_expire_time {
         None => format!("until {until}"),
         authorities => format!("until {until}, authorities until {}", time(authorities.as_ref())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_are_told_of_while_they_still_count_and_not_for_much_longer() {
+        let service = |name: &str, left: Option<i64>| {
+            let expire_time = left.map(|left| prost_types::Timestamp { seconds: 1_000_000 + left, nanos: 0 });
+            proto::Service { name: name.to_owned(), expire_time, ..Default::default() }
+        };
+        let mut found = Found {
+            serving: true,
+            info: proto::GetServerInfoResponse::default(),
+            accounts: 0,
+            without_admin: 0,
+            services: vec![service("ever", None), service("over", Some(0)), service("later", Some(EXPIRES_SOON + 1))],
+            history: None,
+            now: 1_000_000,
+        };
+        assert_eq!(found.attention(), Vec::<String>::new());
+        found.services.extend((1..=6).map(|number| service(&format!("tool-{number}"), Some(EXPIRES_SOON / number))));
+        let told = found.attention();
+        assert!(told[0].contains(", tool-1, tool-2, tool-3, tool-4, tool-5 and 1 more: ") && told.len() == 1, "{told:?}");
     }
 }

@@ -336,7 +336,9 @@ async fn status_says_in_one_screen_whether_all_is_well() {
     let (site, _) = with_ann().await;
     site.mails_settled().await;
     let screen = site.operate("status --verify").await.done();
-    for line in ["server      serving", "edition     inside", "accounts    1, 0 without an admin", "history     whole: "] {
+    for line in
+        ["server      serving", "edition     inside", "accounts    1, 0 without an admin", "services    0", "history     whole: "]
+    {
         assert!(screen.lines().any(|told| told.starts_with(line)), "{line}\n{screen}");
     }
     assert!(screen.ends_with("\nall is well\n") && screen.lines().count() < 24, "{screen}");
