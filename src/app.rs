@@ -261,9 +261,10 @@ impl App {
 /// Says whether the data that is there is safe, and whether mail can be rendered and sent as configured. Makes nothing and talks to nobody.
 pub fn check(config: &Config) -> Result<(), StartError> {
     DataDir::check(&config.data_dir)?;
+    let owners = ownership::trusted_by(&config.data_dir);
+    link_key::check(&config.link_key_file, &owners, DataDir::holds_data(&config.data_dir))?;
     renderer(config)?;
-    Transport::check(&config.mail.transport, &ownership::trusted_by(&config.data_dir))
-        .map_err(|error| StartError::Mail(chain(&error)))
+    Transport::check(&config.mail.transport, &owners).map_err(|error| StartError::Mail(chain(&error)))
 }
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {

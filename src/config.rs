@@ -25,6 +25,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+use access::ListenAddress;
 pub use access::{GrpcConfig, TlsFiles};
 pub use limits::{AbuseLimits, Limits, MOST_SIGN_UPS_PER_ADDRESS};
 use mail::{MailConfig, MailTransport};
@@ -226,7 +227,7 @@ impl Config {
 
 /// Metrics name nobody, but what goes on in the service is for its host alone unless it is written out.
 fn take_metrics(settings: &mut Settings) -> Option<SocketAddr> {
-    let listen: Option<SocketAddr> = settings.parsed("metrics.listen");
+    let listen = settings.parsed("metrics.listen").map(|ListenAddress(address)| address);
     let allowed = settings.flag("metrics.allow_remote");
     if let Some(address) = listen.filter(|address| !allowed && !address.ip().is_loopback()) {
         let what = format!("{address} can be reached by others: take a loopback address, or set metrics.allow_remote = true");

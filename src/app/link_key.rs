@@ -118,6 +118,14 @@ impl App {
     }
 }
 
+/// Judges the file of the keys for a site of which data is there or not, without making anything: a fresh one gets its key at the first start.
+pub(super) fn check(path: &Path, owners: &[u32], holds_data: bool) -> Result<(), LinkKeyError> {
+    match file::read_of(path, owners) {
+        Err(LinkKeyError::Missing(_)) if !holds_data => Ok(()),
+        found => found.map(drop),
+    }
+}
+
 /// Finds the keys of the site, or makes the first if its data is fresh; `recorded` is the digest of the one in force.
 pub(super) fn load(path: &Path, fresh: bool, recorded: Option<[u8; 32]>) -> Result<LinkKeys, LinkKeyError> {
     if fresh {

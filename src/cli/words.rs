@@ -170,6 +170,11 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> String {
     time.map_or_else(|| NOTHING.to_owned(), |time| time.to_string())
 }
 
+/// Takes a moment that is typed.
+pub(super) fn typed(text: &str) -> Result<jiff::Timestamp, &'static str> {
+    text.parse().map_err(|_| "must be a moment such as 2030-01-31T00:00:00Z or 2030-01-31T01:00:00+01:00")
+}
+
 /// A moment that was typed, as the contract has it.
 pub(super) fn moment(time: jiff::Timestamp) -> prost_types::Timestamp {
     // before 1970 both count backwards, and the contract's nanoseconds only forwards

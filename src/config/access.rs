@@ -1,7 +1,9 @@
 //! Where callers come in: listeners and what protects them.
 
+use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use super::settings::Settings;
 
@@ -33,14 +35,39 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
 }
 
+/// An address to listen on. A name is none: what it stands for may change, or be several.
+pub(super) struct ListenAddress(pub(super) SocketAddr);
+
+impl ListenAddress {
+    /// Takes what is typed.
+    pub(super) fn of(text: &str) -> Result<SocketAddr, &'static str> {
+        text.parse().map_err(|_| "must be an IP address and a port, such as 127.0.0.1:7001 or [::1]:7001")
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::of(text).map(Self)
+    }
+}
+
+impl Display for ListenAddress {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What the address of a Unix socket has room for, the zero at its end apart.
 const SOCKET_PATH_BYTES: usize = 107;
 
 impl GrpcConfig {
     pub(super) fn take(settings: &mut Settings, data_dir: &Path) -> Self {
         let tls = TlsFiles::take(settings);
+        let listen = settings.list("grpc.listen", vec![ListenAddress(SocketAddr::from(([127, 0, 0, 1], 7001)))]);
         let config = Self {
-            listen: settings.list("grpc.listen", vec![SocketAddr::from(([127, 0, 0, 1], 7001))]),
+            listen: listen.into_iter().map(|ListenAddress(address)| address).collect(),
             socket: settings.path_or("grpc.socket", data_dir.join("grpc.sock")),
             tools_socket: settings.path("grpc.tools_socket"),
             operator_uids: settings.list("grpc.operator_uids", Vec::new()),

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::access::ListenAddress;
 use super::settings::{Raw, Settings};
 use crate::domain::edition::Edition;
 use crate::ownership;
@@ -33,7 +34,7 @@ pub struct Flags {
     #[arg(long, value_name = "PATH", global = true)]
     pub socket: Option<PathBuf>,
     /// An address to listen on; may be given several times
-    #[arg(long, value_name = "ADDR", global = true)]
+    #[arg(long, value_name = "ADDR", global = true, value_parser = ListenAddress::of)]
     pub listen: Vec<SocketAddr>,
 }
 

@@ -109,7 +109,7 @@ fn every_violation_is_told_at_once_with_key_and_origin() {
     for part in [
         "editon (the text): unknown key",
         "edition (the text): unknown edition \"SaaS\": inside or saas",
-        "grpc.listen (the text): \"here\": invalid socket address syntax",
+        "grpc.listen (the text): \"here\": must be an IP address and a port, such as 127.0.0.1:7001 or [::1]:7001",
         "grpc.tls.certificate (not set): is needed when grpc.tls is set",
         "grpc.operator_uids (the text): \"-1\": invalid digit found in string",
         "limits.connections (the text): must be a whole number from 1 to 100000",

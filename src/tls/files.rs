@@ -9,7 +9,7 @@ use rustls::crypto::ring;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
@@ -52,7 +52,10 @@ fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
     let chain = certificates(&files.certificate, &[])?;
     let key = open(&files.key)?;
     ownership::check_secret(&key, &[]).map_err(|flaw| refused(&files.key, &format!("it {flaw}")))?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&files.key, key)?).map_err(|error| refused(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key, key)?).map_err(|error| match error {
+        pem::Error::NoItemsFound => refused(&files.key, &"there is no private key in it"),
+        error => refused(&files.key, &format!("it isn't PEM: {error}")),
+    })?;
     let soonest = |path: &Path, chain: &[CertificateDer<'_>]| {
         let times = chain.iter().map(|certificate| expires(certificate)).collect::<Option<Vec<_>>>();
         times.and_then(|times| times.into_iter().min()).ok_or_else(|| refused(path, &"a certificate in it can't be read"))
@@ -75,7 +78,10 @@ fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
         None => builder.with_no_client_auth(),
         Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| refused(&files.certificate, &error))?;
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => refused(&files.key, &"it isn't the key of the certificate"),
+        error => refused(&files.certificate, &error),
+    })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     // no session is resumed, see above
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -87,7 +93,7 @@ fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
 fn client_verifier(path: &Path, authorities: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in authorities {
-        roots.add(certificate).map_err(|error| refused(path, &error))?;
+        roots.add(certificate).map_err(|_| refused(path, &"a certificate in it can't be taken for an authority's"))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
         .allow_unauthenticated()
@@ -102,7 +108,7 @@ fn certificates(path: &Path, owners: &[u32]) -> Result<Vec<CertificateDer<'stati
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(refused(path, &"there is no certificate in it")),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(refused(path, &error)),
+        Err(error) => Err(refused(path, &format!("it isn't PEM: {error}"))),
     }
 }
 

@@ -153,7 +153,7 @@ transport = "smtp"
 
 ABOUT_BAD = (
     'edition (bad.toml): unknown edition "outside": inside or saas',
-    'grpc.listen (bad.toml): "here": invalid socket address syntax',
+    'grpc.listen (bad.toml): "here": must be an IP address and a port, such as 127.0.0.1:7001 or [::1]:7001',
     "grpc.listen (bad.toml): 0.0.0.0:7001 can be reached by others: set grpc.tls, or grpc.allow_plaintext = true",
     "grpc.listn (bad.toml): unknown key",
     "limits.connections (bad.toml): must be a whole number from 1 to 100000",

@@ -150,10 +150,15 @@ fn a_file_that_is_of_no_use_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(directory.path(), &authority);
     let place = directory.path().display();
+    let pem = |label: &str, body: &str| format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n");
     for (name, text, what) in [
-        ("ca.pem", "", "there is no certificate in it"),
-        ("key.pem", "junk", "no items found"),
-        ("cert.pem", "junk", "there is no certificate in it"),
+        ("key.pem", issue(&authority, None).1, "it isn't the key of the certificate"),
+        ("ca.pem", pem("CERTIFICATE", "AAAA"), "a certificate in it can't be read"),
+        ("ca.pem", String::new(), "there is no certificate in it"),
+        ("key.pem", pem("PRIVATE KEY", "!!!!"), "it isn't PEM: "),
+        ("key.pem", "junk".to_owned(), "there is no private key in it"),
+        ("cert.pem", pem("CERTIFICATE", "!!!!"), "it isn't PEM: "),
+        ("cert.pem", "junk".to_owned(), "there is no certificate in it"),
     ] {
         std::fs::write(directory.path().join(name), text).unwrap();
         let config = Config::from_toml(&format!("data_dir = '{place}/data'\ngrpc.listen = []\n{settings}")).expect("valid");

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::clock::Timestamp;
 use crate::domain::token::{LinkKey, LinkKeys};
+use crate::ownership;
 use crate::store;
 
 /// No file of keys is longer: a former key lasts a week, and nobody rotates a hundred times in one.
@@ -43,13 +44,18 @@ pub enum LinkKeyError {
 
 /// Reads the keys of a site that has some.
 pub fn read(path: &Path) -> Result<LinkKeys, LinkKeyError> {
+    read_of(path, &ownership::own_or_root())
+}
+
+/// The same for whoever only looks on behalf of a site: the file has to belong to one of these users, or to anybody if there are none.
+pub(super) fn read_of(path: &Path, owners: &[u32]) -> Result<LinkKeys, LinkKeyError> {
     let failed = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => LinkKeyError::Missing(path.to_owned()),
         _ => LinkKeyError::File(path.to_owned(), error),
     };
     let file = File::open(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
-    if found.uid() != 0 && found.uid() != rustix::process::geteuid().as_raw() {
+    if !owners.is_empty() && !owners.contains(&found.uid()) {
         return Err(LinkKeyError::Foreign(path.to_owned()));
     }
     if is_exposed(&found) {
