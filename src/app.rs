@@ -133,7 +133,9 @@ impl App {
     /// A fresh directory gets its identity, key and edition. One that was last served as another edition gets an event that says so, and
     /// nothing else: memberships, invitations and tokens stay as they are.
     pub async fn open(config: &Config, clock: Clock, tuning: Tuning) -> Result<Arc<Self>, StartError> {
-        let opened = Opened::open(DataDir::lock(&config.data_dir)?).await?;
+        let locked = DataDir::lock(&config.data_dir)?;
+        link_key::prepare(&config.link_key_file, DataDir::holds_data(locked.path()))?;
+        let opened = Opened::open(locked).await?;
         let recorded = server::recorded(&mut *opened.read().await?).await?;
         let recorded_key = server::link_key(&mut *opened.read().await?).await?;
         let link_keys = link_key::load(&config.link_key_file, recorded.is_none(), recorded_key)?;

@@ -126,6 +126,11 @@ pub(super) fn check(path: &Path, owners: &[u32], holds_data: bool) -> Result<(),
     }
 }
 
+/// Makes the first key of a site before its database is, so that data without a key is data whose key was lost.
+pub(super) fn prepare(path: &Path, holds_data: bool) -> Result<(), LinkKeyError> {
+    if holds_data { Ok(()) } else { file::read_or_make(path).map(drop) }
+}
+
 /// Finds the keys of the site, or makes the first if its data is fresh; `recorded` is the digest of the one in force.
 pub(super) fn load(path: &Path, fresh: bool, recorded: Option<[u8; 32]>) -> Result<LinkKeys, LinkKeyError> {
     if fresh {

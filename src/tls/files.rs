@@ -53,7 +53,7 @@ fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
     let key = open(&files.key)?;
     ownership::check_secret(&key, &[]).map_err(|flaw| refused(&files.key, &format!("it {flaw}")))?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key, key)?).map_err(|error| match error {
-        pem::Error::NoItemsFound => refused(&files.key, &"there is no private key in it"),
+        pem::Error::NoItemsFound => refused(&files.key, &"there is no private key in it, or it is encrypted"),
         error => refused(&files.key, &format!("it isn't PEM: {error}")),
     })?;
     let soonest = |path: &Path, chain: &[CertificateDer<'_>]| {
@@ -93,7 +93,9 @@ fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
 fn client_verifier(path: &Path, authorities: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in authorities {
-        roots.add(certificate).map_err(|_| refused(path, &"a certificate in it can't be taken for an authority's"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| refused(path, &format!("a certificate in it can't be an authority's: {error}")))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
         .allow_unauthenticated()

@@ -89,7 +89,7 @@ async fn what_cannot_be_used_keeps_the_old_and_says_so_until_it_is_mended() {
         (&[("cert.pem", Some(&half))], "cert.pem", "can't use"),
         (&[("cert.pem", Some(another.as_bytes()))], "key.pem", "it isn't the key of the certificate"),
         (&[("key.pem", Some(another_key.as_bytes()))], "key.pem", "it isn't the key of the certificate"),
-        (&[("key.pem", Some(b""))], "key.pem", "there is no private key in it"),
+        (&[("key.pem", Some(b""))], "key.pem", "there is no private key in it, or it is encrypted"),
         (&[("ca.pem", Some(b""))], "ca.pem", "there is no certificate in it"),
         (&[("cert.pem", Some(old.as_bytes())), ("key.pem", Some(old_key.as_bytes()))], "cert.pem", "it expired at 2020-01-01"),
         (

@@ -156,7 +156,8 @@ fn a_file_that_is_of_no_use_is_named() {
         ("ca.pem", pem("CERTIFICATE", "AAAA"), "a certificate in it can't be read"),
         ("ca.pem", String::new(), "there is no certificate in it"),
         ("key.pem", pem("PRIVATE KEY", "!!!!"), "it isn't PEM: "),
-        ("key.pem", "junk".to_owned(), "there is no private key in it"),
+        ("key.pem", pem("ENCRYPTED PRIVATE KEY", "AAAA"), "there is no private key in it, or it is encrypted"),
+        ("key.pem", "junk".to_owned(), "there is no private key in it, or it is encrypted"),
         ("cert.pem", pem("CERTIFICATE", "!!!!"), "it isn't PEM: "),
         ("cert.pem", "junk".to_owned(), "there is no certificate in it"),
     ] {

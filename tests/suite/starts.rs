@@ -246,7 +246,7 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
     std::fs::remove_file(&key).expect("removed");
     assert_eq!(
         refusal(&site.data_dir()).await,
-        "the link key DATA/link.key is missing beside an existing database; restore it from the backup, or set link_key_file"
+        "the link key DATA/link.key is missing beside an existing database; restore it from the backup, or set link_key_file to where it is"
     );
     assert!(!key.exists());
     std::fs::write(&key, text).expect("restored");
@@ -261,7 +261,7 @@ async fn old_data_without_its_link_key_is_refused_rather_than_given_another() {
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&key, Some(65_534), None).expect("given away");
         let foreign = refusal(&site.data_dir()).await;
-        assert_eq!(foreign, "the link key DATA/link.key belongs to another user than root and the one running the program");
+        assert_eq!(foreign, "the link key DATA/link.key belongs to another user than root and the one of the service");
         // of root's group, as systemd shows a credential, others' of no group
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).expect("set");
         std::os::unix::fs::chown(&key, Some(0), Some(65_534)).expect("another group's");
@@ -285,6 +285,23 @@ async fn a_first_start_cut_short_while_it_made_the_key_can_be_repeated() {
     assert!(!data.path().join("link.key.part").exists());
     let key = data.path().join("link.key").metadata().expect("a key");
     assert_eq!((key.len(), key.permissions().mode() & 0o777), (67, 0o600));
+}
+
+#[tokio::test]
+async fn a_first_start_that_can_not_make_the_key_leaves_no_data_that_would_seem_to_have_lost_it() {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let (data, keys) = (place.path().join("data"), place.path().join("keys"));
+    let config = format!("data_dir = '{}'\nlink_key_file = '{}/link.key'", data.display(), keys.display());
+    let config = Config::from_toml(&config).unwrap_or_else(|error| panic!("{error}"));
+    let open = async || App::open(&config, Clock::set_to(BEGINNING), Tuning::default()).await;
+    let refused = open().await.map(drop).expect_err("there is no place for the key").to_string();
+    assert!(refused.ends_with("keys/link.key can't be used"), "{refused}");
+    user_management::app::check(&config).unwrap_or_else(|error| panic!("it gets its key at the first start: {error}"));
+    std::fs::create_dir(&keys).expect("made");
+    open().await.unwrap_or_else(|error| panic!("{error}")).close().await;
+    std::fs::remove_file(keys.join("link.key")).expect("removed");
+    let lost = user_management::app::check(&config).expect_err("its key was lost").to_string();
+    assert!(lost.contains("is missing beside an existing database"), "{lost}");
 }
 
 #[tokio::test]

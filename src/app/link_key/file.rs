@@ -24,7 +24,9 @@ const LONGEST: u64 = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum LinkKeyError {
     /// An old database without its key: making another would silently end every link.
-    #[error("the link key {0} is missing beside an existing database; restore it from the backup, or set link_key_file")]
+    #[error(
+        "the link key {0} is missing beside an existing database; restore it from the backup, or set link_key_file to where it is"
+    )]
     Missing(PathBuf),
     /// The file can't be read or made.
     #[error("the link key {0} can't be used")]
@@ -33,7 +35,7 @@ pub enum LinkKeyError {
     #[error("the link key {0} can be read by other users; make it 0600")]
     Exposed(PathBuf),
     /// Somebody else put it there.
-    #[error("the link key {0} belongs to another user than root and the one running the program")]
+    #[error("the link key {0} belongs to another user than root and the one of the service")]
     Foreign(PathBuf),
     /// The file holds something else.
     #[error(
