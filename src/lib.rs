@@ -90,6 +90,8 @@
 //!   before may hold copies. It is noted in the database until it is done.
 //! - `SendPasswordReset` is the operators' way to help who lost a password: `RequestPasswordReset` is anybody's, and in `Identity` an operator
 //!   can't stand in.
+//! - Sessions and personal tokens are their owner's to end, but who finds one that leaked is seldom its owner, and taking the login away would be too much:
+//!   `RevokeToken` is the operators', and takes the token's text ([`app::tokens`]).
 //! - A password that was compared outside the transaction must still be the present one inside it, or a change of password would let a
 //!   sign-in of before slip past.
 //! - `SetSuperAdmin` is here already: without it nobody could be the super-admin that the policy and the callers know.

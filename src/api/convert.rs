@@ -13,7 +13,7 @@ use crate::app::invitations::Shown;
 use crate::app::members::Changed;
 use crate::app::operations::MailQueue;
 use crate::app::returned::Returned;
-use crate::app::tokens::Credential;
+use crate::app::tokens::{Credential, Revoked};
 use crate::app::users::LoginChange;
 use crate::directory::Session;
 use crate::domain::clock::Timestamp;
@@ -388,15 +388,15 @@ pub(super) fn api_token(app: &App, token: ApiToken) -> proto::ApiToken {
     }
 }
 
-/// What a token is of.
-pub(super) fn credential(app: &App, credential: Credential) -> proto::RevokeTokenResponse {
+/// A token that was ended, and what it is of.
+pub(super) fn revoked(app: &App, Revoked { credential, was_live }: Revoked) -> proto::RevokeTokenResponse {
     use proto::revoke_token_response::Credential as Told;
     let (owner, told) = match credential {
         Credential::Session(session, owner) => (Some(owner), Told::Session(session.to_string())),
         Credential::ApiToken(token, owner) => (Some(owner), Told::ApiToken(api_token(app, token))),
         Credential::Service(made) => (None, Told::Service(service(made))),
     };
-    proto::RevokeTokenResponse { user: owner.map(|owner| user(app, &owner)), credential: Some(told) }
+    proto::RevokeTokenResponse { user: owner.map(|owner| user(app, &owner)), credential: Some(told), was_live }
 }
 
 /// A session, as the one that asks sees it.

@@ -12,7 +12,7 @@ use crate::app::api_tokens;
 use crate::app::caller::Caller;
 use crate::app::page::{PageRequest, PageSize};
 use crate::app::services::NOT_IN_THE_FUTURE;
-use crate::app::tokens::Shown;
+use crate::app::tokens::Presented;
 use crate::domain::clock::Timestamp;
 use crate::domain::edition::Edition;
 use crate::domain::email::{Email, EmailPrefix};
@@ -145,8 +145,8 @@ impl Fields {
     }
 
     /// A token of any kind, as it was shown.
-    pub(super) fn token(&mut self, text: &str) -> Option<Shown> {
-        self.take("token", Shown::parse(text).ok_or_else(|| format!("must be a token as it was shown: {FORM}")))
+    pub(super) fn token(&mut self, text: &str) -> Option<Presented> {
+        self.take("token", Presented::parse(text).ok_or_else(|| format!("must be a token as it was shown: {FORM}")))
     }
 
     pub(super) fn slug(&mut self, field: &str, text: &str) -> Option<Slug> {

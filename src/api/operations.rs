@@ -106,8 +106,8 @@ impl Operations for Api {
             let terms = fields.terms(&caller, "RevokeToken", &id, &request, request.validate_only);
             let token = fields.token(&request.token);
             let (Some(terms), Some(token)) = (terms, token) else { return Err(fields.refusal()) };
-            let credential = self.app.revoke_token(operator, token, terms).await?;
-            Ok(convert::credential(&self.app, credential))
+            let revoked = self.app.revoke_token(operator, token, terms).await?;
+            Ok(convert::revoked(&self.app, revoked))
         })
         .await
     }

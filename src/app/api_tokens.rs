@@ -4,6 +4,7 @@
 //! the login away or sets its password by a link. Nothing brings it back. Each that ends is an event of its own, and by that the directory
 //! knows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -11,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::App;
 use super::admission::InPerson;
 use super::page::{Page, PageRequest, Query};
+use crate::directory::Directory;
 use crate::domain::clock::Timestamp;
 use crate::domain::error::{Error, Takes};
 use crate::domain::event::Change;
@@ -97,15 +99,15 @@ impl App {
 
     /// Ends a token of a person's at once; doing it again changes nothing.
     pub async fn revoke_api_token(&self, person: InPerson, id: ApiTokenId, terms: Terms) -> Result<ApiToken, Error> {
+        let directory = Arc::clone(&self.directory);
         self.store
             .write(person.origin(), async move |tx| {
                 person.confirm(tx).await?;
                 once(tx, &terms, async |tx| {
                     let found = api_tokens::by_id(tx.sql(), id).await?;
                     // somebody else's is like one that isn't there
-                    found.filter(|found| found.user == person.signed_in.user).ok_or(Error::AccessDenied(Takes::Oneself))?;
-                    let ended = api_tokens::end(tx, id).await?;
-                    record_ended(tx, ended.as_slice()).await
+                    let found = found.filter(|found| found.user == person.signed_in.user);
+                    end(tx, &directory, &found.ok_or(Error::AccessDenied(Takes::Oneself))?).await
                 })
                 .await?;
                 load(tx, id).await
@@ -146,6 +148,16 @@ async fn make(tx: &mut Tx, person: &InPerson, new: &NewApiToken, digest: TokenDi
     let about = About::ApiToken(token.id, user.id);
     mails::owe(tx, mail, Owed { kind: Kind::ApiTokenCreated, about, address: user.address, recipient: &user.email }).await?;
     Ok(token.id)
+}
+
+/// Ends a token and writes down when it was last used, which is in memory; false if it was ended before.
+pub(super) async fn end(tx: &mut Tx, directory: &Directory, token: &ApiToken) -> Result<bool, Error> {
+    if let Some(used) = directory.api_token_used(&token.token) {
+        api_tokens::touch(tx, &[(token.id, used)]).await?;
+    }
+    let ended = api_tokens::end(tx, token.id).await?;
+    record_ended(tx, ended.as_slice()).await?;
+    Ok(ended.is_some())
 }
 
 /// Records that tokens ended.

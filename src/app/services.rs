@@ -113,16 +113,17 @@ impl App {
     }
 }
 
-/// Ends a service, unless it was.
-pub(super) async fn end(tx: &mut Tx, id: ServiceId) -> Result<(), Error> {
+/// Ends a service; false if it was ended before.
+pub(super) async fn end(tx: &mut Tx, id: ServiceId) -> Result<bool, Error> {
     let mut service = load(tx, id).await?;
-    if !service.revoked {
-        service.revoked = true;
-        service.version = tx.next_version();
-        services::revoke(tx, &service).await?;
-        tx.record(Change::ServiceRevoked(service.state())).await?;
+    if service.revoked {
+        return Ok(false);
     }
-    Ok(())
+    service.revoked = true;
+    service.version = tx.next_version();
+    services::revoke(tx, &service).await?;
+    tx.record(Change::ServiceRevoked(service.state())).await?;
+    Ok(true)
 }
 
 pub(super) async fn load(tx: &mut Tx, id: ServiceId) -> Result<Service, Error> {

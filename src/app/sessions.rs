@@ -214,11 +214,12 @@ async fn make_way(
     Ok(())
 }
 
-/// Ends a session that is there, or has ended.
-pub(super) async fn end(tx: &mut Tx, session: SessionId) -> Result<(), Error> {
-    let Some(state) = sessions::by_id(tx, session).await? else { return Ok(()) };
-    if sessions::end(tx, session).await? {
+/// Ends a session; false if it isn't there or was ended before.
+pub(super) async fn end(tx: &mut Tx, session: SessionId) -> Result<bool, Error> {
+    let Some(state) = sessions::by_id(tx, session).await? else { return Ok(false) };
+    let ended = sessions::end(tx, session).await?;
+    if ended {
         tx.record(Change::SessionEnded(state)).await?;
     }
-    Ok(())
+    Ok(ended)
 }

@@ -1,8 +1,11 @@
 //! Tokens by their text: what is known of one that leaked is neither its id nor whose it is.
 
+use std::sync::Arc;
+
 use super::App;
 use super::admission::Operator;
 use super::{api_tokens, services, sessions};
+use crate::directory::Directory;
 use crate::domain::error::Error;
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::token::{Bearer, TokenDigest};
@@ -13,12 +16,13 @@ use crate::store::users::{self, User};
 use crate::store::{self, Tx};
 
 /// A token of the right form, of which nothing is kept but what it is known by.
-pub struct Shown {
+#[derive(Clone, Copy)]
+pub struct Presented {
     kind: Bearer,
     digest: TokenDigest,
 }
 
-impl Shown {
+impl Presented {
     /// Takes a token as it was shown; whether it counts isn't looked at.
     #[must_use]
     pub fn parse(token: &str) -> Option<Self> {
@@ -36,28 +40,48 @@ pub enum Credential {
     Service(Service),
 }
 
+/// A token that was ended.
+pub struct Revoked {
+    /// What it is of.
+    pub credential: Credential,
+    /// It counted until this call ended it; else it had been ended before, or its time was over.
+    pub was_live: bool,
+}
+
 impl App {
     /// Ends whatever a token is of; doing it again changes nothing.
-    pub async fn revoke_token(&self, operator: Operator, token: Shown, terms: Terms) -> Result<Credential, Error> {
+    pub async fn revoke_token(&self, operator: Operator, token: Presented, terms: Terms) -> Result<Revoked, Error> {
+        let (counts, directory) = (self.counts(token), Arc::clone(&self.directory));
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                once(tx, &terms, async |tx| match find(tx, &token).await? {
-                    Credential::Session(session, _) => sessions::end(tx, session).await,
-                    Credential::ApiToken(token, _) => {
-                        let ended = store::api_tokens::end(tx, token.id).await?;
-                        api_tokens::record_ended(tx, ended.as_slice()).await
-                    }
-                    Credential::Service(service) => services::end(tx, service.id).await,
-                })
-                .await?;
-                find(tx, &token).await
+                let done = once(tx, &terms, async |tx| Ok(end(tx, &directory, token).await? && counts)).await?;
+                Ok(Revoked { credential: find(tx, token).await?, was_live: done.outcome })
             })
             .await
     }
+
+    /// Whether a token counts now, which may end by time alone.
+    fn counts(&self, token: Presented) -> bool {
+        let (view, digest) = (self.directory.view(), &token.digest);
+        match token.kind {
+            Bearer::Session => view.session(digest).is_some_and(|session| session.counts(self.clock.now(), self.session.idle)),
+            Bearer::Personal => view.api_token(digest, self.now()).is_some(),
+            Bearer::Service => view.service_of_token(digest).is_some_and(|service| service.counts(self.now())),
+        }
+    }
 }
 
-async fn find(tx: &mut Tx, token: &Shown) -> Result<Credential, Error> {
+/// Ends it; false if it was ended before.
+async fn end(tx: &mut Tx, directory: &Directory, token: Presented) -> Result<bool, Error> {
+    match find(tx, token).await? {
+        Credential::Session(session, _) => sessions::end(tx, session).await,
+        Credential::ApiToken(token, _) => api_tokens::end(tx, directory, &token).await,
+        Credential::Service(service) => services::end(tx, service.id).await,
+    }
+}
+
+async fn find(tx: &mut Tx, token: Presented) -> Result<Credential, Error> {
     let found = match token.kind {
         Bearer::Session => {
             let id = store::sessions::of_token(tx, token.digest).await?.ok_or(Error::TokenNotFound)?;
@@ -65,7 +89,8 @@ async fn find(tx: &mut Tx, token: &Shown) -> Result<Credential, Error> {
             Credential::Session(id, owner(tx, session.user).await?)
         }
         Bearer::Personal => {
-            let token = store::api_tokens::by_digest(tx.sql(), token.digest).await?.ok_or(Error::TokenNotFound)?;
+            let id = store::api_tokens::of_token(tx.sql(), token.digest).await?.ok_or(Error::TokenNotFound)?;
+            let token = store::api_tokens::by_id(tx.sql(), id).await?.ok_or(Error::TokenNotFound)?;
             let owner = owner(tx, token.user).await?;
             Credential::ApiToken(token, owner)
         }

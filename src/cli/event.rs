@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 use super::console::Console;
 use super::screen::Column;
-use super::words::{EventKind, moment, time, typed, word, words};
+use super::words::{EventKind, moment, time, typed_moment, word, words};
 use super::{Failure, Paging};
 use crate::domain::head::{Head, heads_in};
 use crate::proto::{self, Event, HistoryFault};
@@ -33,10 +33,10 @@ pub(super) enum Verb {
         #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
         subject: String,
         /// Only at this moment or later, such as 2026-11-24T00:00:00Z
-        #[arg(long, value_name = "TIME", value_parser = typed)]
+        #[arg(long, value_name = "TIME", value_parser = typed_moment)]
         from: Option<jiff::Timestamp>,
         /// Only before this moment
-        #[arg(long, value_name = "TIME", value_parser = typed)]
+        #[arg(long, value_name = "TIME", value_parser = typed_moment)]
         to: Option<jiff::Timestamp>,
         #[command(flatten)]
         paging: Paging,

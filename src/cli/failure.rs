@@ -96,6 +96,9 @@ pub enum Failure {
     /// The person at the terminal said no.
     #[error("nothing was changed")]
     Declined,
+    /// Nothing of what was looked for is this server's.
+    #[error("no token in it is this server's")]
+    NoneOfOurs,
     /// What was to be printed can't be written.
     #[error("the output can't be written")]
     Output(#[source] std::io::Error),
@@ -129,6 +132,7 @@ impl Failure {
             // never 0, though nobody reads: something wasn't done
             Self::Partly(_, cause) => cause.as_ref().map_or(1, |cause| cause.code().max(1)),
             Self::Refused(status) | Self::RefusedWithin(status, _) => refusal::exit_code(status),
+            Self::NoneOfOurs => 3,
             Self::Unreachable(..)
             | Self::NoData { .. }
             | Self::Silent(_)

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::{Column, note};
-use super::words::{moment, request_id, time, typed};
+use super::words::{moment, request_id, time, typed_moment};
 use super::{Failure, Paging, Rehearsal};
 use crate::domain::clock::Clock;
 use crate::proto::{self, Service};
@@ -29,7 +29,7 @@ pub(super) enum Verb {
         #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new())]
         account: Option<String>,
         /// When it stops counting, such as 2030-01-31T00:00:00Z; never, for want of it
-        #[arg(long, value_name = "TIME", value_parser = typed)]
+        #[arg(long, value_name = "TIME", value_parser = typed_moment)]
         expires: Option<jiff::Timestamp>,
         /// The SAN (URI or DNS name) of the client certificate that it calls with, instead of a token
         #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]

@@ -37,6 +37,7 @@ struct Found {
     info: proto::GetServerInfoResponse,
     accounts: usize,
     without_admin: usize,
+    /// Those that count.
     services: Vec<proto::Service>,
     history: Option<proto::VerifyEventsResponse>,
     now: i64,
@@ -66,6 +67,7 @@ impl Status {
         let serving = server.serving().await?;
         let info = server.call(proto::GetServerInfoRequest {}).await?;
         let accounts = server.all(proto::ListAccountsRequest::default()).await?;
+        let now = Clock::System.now().as_micros() / 1_000_000;
         let services = server.all(proto::ListServicesRequest::default()).await?;
         let history = if self.verify { Some(server.call(proto::VerifyEventsRequest::default()).await?) } else { None };
         Ok(Found {
@@ -73,9 +75,9 @@ impl Status {
             info,
             accounts: accounts.len(),
             without_admin: accounts.iter().filter(|account| account.admin_missing && !account.closed).count(),
-            services: services.into_iter().filter(|service| !service.revoked).collect(),
+            services: services.into_iter().filter(|service| !service.revoked && counts(service, now)).collect(),
             history,
-            now: Clock::System.now().as_micros() / 1_000_000,
+            now,
         })
     }
 }
@@ -99,11 +101,15 @@ impl Found {
             .collect()
     }
 
-    /// The names of services that count, and soon won't; one that has expired was told of for long enough.
+    /// The names of services that soon won't count any more, those that were made for a short time only in its second half.
     fn expiring_services(&self) -> Vec<&str> {
-        let left = |service: &proto::Service| service.expire_time.map(|expires| expires.seconds - self.now);
-        let soon = |service: &&proto::Service| left(service).is_some_and(|left| 0 < left && left <= EXPIRES_SOON);
-        self.services.iter().filter(soon).map(|service| service.name.as_str()).collect()
+        let is_due = |service: &&proto::Service| {
+            service.expire_time.is_some_and(|expires| {
+                let lifetime = service.create_time.map_or(i64::MAX, |created| expires.seconds - created.seconds);
+                expires.seconds - self.now <= EXPIRES_SOON.min(lifetime / 2)
+            })
+        };
+        self.services.iter().filter(is_due).map(|service| service.name.as_str()).collect()
     }
 
     fn rows(&self) -> Vec<(&'static str, String)> {
@@ -165,7 +171,7 @@ impl Found {
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             let names = expiring.get(..NAMED).unwrap_or(&expiring).join(", ");
             lines.push(format!(
-                "services that expire within 14 days, {names}{more}: `service list`, and `service create` for another"
+                "services that soon expire, {names}{more}: make others by other names, then `service revoke` these"
             ));
         }
         if let Some(tls) = self.info.tls.as_ref().filter(|tls| !tls.last_fault.is_empty()) {
@@ -191,6 +197,10 @@ impl Found {
     }
 }
 
+fn counts(service: &proto::Service, now: i64) -> bool {
+    service.expire_time.is_none_or(|expires| now < expires.seconds)
+}
+
 fn certificates(tls: &proto::TlsState) -> String {
     let until = time(tls.certificate_expire_time.as_ref());
     match &tls.client_ca_expire_time {
@@ -204,23 +214,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_are_told_of_while_they_still_count_and_not_for_much_longer() {
-        let service = |name: &str, left: Option<i64>| {
-            let expire_time = left.map(|left| prost_types::Timestamp { seconds: 1_000_000 + left, nanos: 0 });
-            proto::Service { name: name.to_owned(), expire_time, ..Default::default() }
+    fn services_are_told_of_before_they_expire_but_not_for_all_of_a_short_life() {
+        const NOW: i64 = 100_000_000;
+        let service = |name: &str, age: i64, left: Option<i64>| proto::Service {
+            name: name.to_owned(),
+            create_time: Some(prost_types::Timestamp { seconds: NOW - age, nanos: 0 }),
+            expire_time: left.map(|left| prost_types::Timestamp { seconds: NOW + left, nanos: 0 }),
+            ..Default::default()
         };
+        assert!(counts(&service("ever", 1, None), NOW) && counts(&service("yet", 1, Some(1)), NOW));
+        assert!(!counts(&service("over", 1, Some(0)), NOW));
         let mut found = Found {
             serving: true,
             info: proto::GetServerInfoResponse::default(),
             accounts: 0,
             without_admin: 0,
-            services: vec![service("ever", None), service("over", Some(0)), service("later", Some(EXPIRES_SOON + 1))],
+            services: vec![
+                service("ever", 1, None),
+                service("later", NOW, Some(EXPIRES_SOON + 1)),
+                service("brief", 86_400, Some(86_401)),
+            ],
             history: None,
-            now: 1_000_000,
+            now: NOW,
         };
         assert_eq!(found.attention(), Vec::<String>::new());
-        found.services.extend((1..=6).map(|number| service(&format!("tool-{number}"), Some(EXPIRES_SOON / number))));
+        found.services.push(service("brief-and-old", 86_400, Some(86_400)));
+        assert_eq!(found.expiring_services(), ["brief-and-old"]);
+        found.services.extend((1..=5).map(|number| service(&format!("tool-{number}"), NOW, Some(EXPIRES_SOON / number))));
         let told = found.attention();
-        assert!(told[0].contains(", tool-1, tool-2, tool-3, tool-4, tool-5 and 1 more: ") && told.len() == 1, "{told:?}");
+        assert!(told[0].contains(", brief-and-old, tool-1, tool-2, tool-3, tool-4 and 1 more: ") && told.len() == 1, "{told:?}");
     }
 }

@@ -28,8 +28,9 @@ Examples:
 pub(super) enum Verb {
     /// End every token that stands in a text, and say whose each was
     ///
-    /// Sessions', personal and services' tokens are known by their form and checksum, whatever stands around them. Those that aren't this
-    /// server's are told, and hinder no other. No token is printed: each is named by its beginning.
+    /// Sessions', personal and services' tokens are known by their form and checksum, whatever stands around them; not where the text is
+    /// compressed or encoded. Those that aren't this server's are told, and hinder no other; where none is, the exit status is 3. No token is
+    /// printed: each is named by its beginning. Links in mails are ended by what they are for, or all by rotate-link-key --now.
     #[command(after_help = REVOKING)]
     Revoke {
         /// The file with the text, or - for standard input
@@ -42,35 +43,40 @@ pub(super) enum Verb {
 }
 
 /// A token by its beginning, and what it was; none of one that isn't this server's.
-struct Ended {
+struct Found {
     token: String,
     answer: Option<RevokeTokenResponse>,
 }
 
-const COLUMNS: &[Column<Ended>] = &[
-    ("TOKEN", |ended| ended.token.clone()),
-    ("IS", |ended| match ended.credential() {
+const COLUMNS: &[Column<Found>] = &[
+    ("TOKEN", |found| found.token.clone()),
+    ("IS", |found| match found.credential() {
         Some(Credential::Session(session)) => session.clone(),
         Some(Credential::ApiToken(token)) => token.id.clone(),
         Some(Credential::Service(service)) => service.id.clone(),
         None => "none of this server's".to_owned(),
     }),
-    ("OF", |ended| match ended.credential() {
+    ("OF", |found| match found.credential() {
         Some(Credential::Service(service)) => service.name.clone(),
-        _ => ended.owner().map(|owner| owner.email.clone()).unwrap_or_default(),
+        _ => found.owner().map(|owner| owner.email.clone()).unwrap_or_default(),
     }),
-    ("NAME", |ended| match ended.credential() {
+    ("NAME", |found| match found.credential() {
         Some(Credential::ApiToken(token)) => token.name.clone(),
         _ => String::new(),
     }),
-    ("ACCOUNT", |ended| match ended.credential() {
+    ("ACCOUNT", |found| match found.credential() {
         Some(Credential::ApiToken(token)) => token.account.clone(),
         Some(Credential::Service(service)) => service.account.clone(),
         Some(Credential::Session(_)) | None => String::new(),
     }),
+    ("WAS", |found| match &found.answer {
+        Some(answer) if answer.was_live => "live".to_owned(),
+        Some(_) => "over".to_owned(),
+        None => String::new(),
+    }),
 ];
 
-impl Ended {
+impl Found {
     fn credential(&self) -> Option<&Credential> {
         self.answer.as_ref().and_then(|answer| answer.credential.as_ref())
     }
@@ -89,38 +95,47 @@ impl Verb {
             &format!("Revoke {}? What calls with them is refused from then on.", counted(tokens.len())),
         )?;
         let mut table = Table::new(COLUMNS);
+        let mut ours = 0;
         for token in tokens {
-            let begins = format!("{}…", token.get(..SHOWN).unwrap_or_default());
+            let begins = beginning(&token);
             let request = proto::RevokeTokenRequest { token, request_id: request_id(), validate_only: rehearsal.dry_run };
             let answer = match console.call(request).await {
                 Ok(answer) => Some(answer),
                 Err(Failure::Refused(status)) if status.code() == Code::NotFound => None,
                 Err(failure) => return Err(failure),
             };
-            show(console, &mut table, &Ended { token: begins, answer })?;
+            ours += usize::from(answer.is_some());
+            show(console, &mut table, &Found { token: begins, answer })?;
         }
         rehearsal.remark();
-        Ok(())
+        if ours > 0 { Ok(()) } else { Err(Failure::NoneOfOurs) }
     }
 }
 
 /// Characters of a token that tell it from others and open nothing: its prefix and 48 bits.
 const SHOWN: usize = 12;
 
+fn beginning(token: &str) -> String {
+    format!("{}…", token.get(..SHOWN).unwrap_or_default())
+}
+
 fn counted(tokens: usize) -> String {
     if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") }
 }
 
 /// Shows each as soon as it is done.
-fn show(console: &mut Console, table: &mut Table<Ended>, ended: &Ended) -> Result<(), Failure> {
+fn show(console: &mut Console, table: &mut Table<Found>, found: &Found) -> Result<(), Failure> {
     if console.screen.json {
-        let mut object = screen::value(&ended.answer.clone().unwrap_or_default())?;
+        let mut object = match &found.answer {
+            Some(answer) => screen::value(answer)?,
+            None => serde_json::json!({ "error": { "reason": "TOKEN_NOT_FOUND" } }),
+        };
         if let Some(fields) = object.as_object_mut() {
-            fields.insert("token".to_owned(), ended.token.as_str().into());
+            fields.insert("token".to_owned(), found.token.as_str().into());
         }
         console.screen.line(&object.to_string())?;
     } else {
-        table.write(&mut console.screen, std::slice::from_ref(ended))?;
+        table.write(&mut console.screen, std::slice::from_ref(found))?;
     }
     console.screen.flush()
 }
@@ -128,6 +143,11 @@ fn show(console: &mut Console, table: &mut Table<Ended>, ended: &Ended) -> Resul
 /// The tokens of a file, or of standard input for `-`: each once.
 fn tokens_in(path: &Path) -> Result<BTreeSet<String>, Failure> {
     let is_stdin = path == Path::new("-");
+    if let Some(token) = find(path.as_os_str().as_encoded_bytes())?.first() {
+        let what =
+            "is a token and no file; what calls this was seen by everybody on the host, so end it: give it on standard input";
+        return Err(Failure::Input(vec![format!("{} {what}", beginning(token))]));
+    }
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
     if is_stdin && std::io::stdin().is_terminal() {
         note("reading from the terminal, until Ctrl-D");
@@ -136,24 +156,26 @@ fn tokens_in(path: &Path) -> Result<BTreeSet<String>, Failure> {
     let faulty = |what: String| Failure::Input(vec![format!("{name}: {what}")]);
     let found = found.map_err(|error| faulty(format!("can't be read: {error}")))?;
     if found.is_empty() {
-        return Err(faulty(format!("holds no token: {FORM}")));
+        return Err(faulty(format!("holds no token, which is {FORM}")));
     }
     Ok(found)
 }
 
-/// The tokens of a text of any length and kind, by their form and checksum.
+/// The tokens of a text of any length and kind, by their form and checksum; in UTF-16 too, whose zeros are none of a token's.
 fn find(mut text: impl Read) -> std::io::Result<BTreeSet<String>> {
+    const PART: u64 = 64 << 10;
     let (mut found, mut kept) = (BTreeSet::new(), Vec::new());
     loop {
         // what may be the beginning of one stays for what follows
-        let rest = kept.len().saturating_sub(Bearer::LENGTH - 1);
-        kept.drain(..rest);
-        if text.by_ref().take(64 << 10).read_to_end(&mut kept)? == 0 {
-            return Ok(found);
-        }
+        kept.drain(..kept.len().saturating_sub(Bearer::LENGTH - 1));
+        let read = text.by_ref().take(PART).read_to_end(&mut kept)?;
+        kept.retain(|byte| *byte != 0);
         let texts = kept.windows(Bearer::LENGTH).filter(|window| window.get(3) == Some(&b'_'));
         let tokens = texts.filter_map(|window| std::str::from_utf8(window).ok()).filter(|text| Bearer::of(text).is_some());
         found.extend(tokens.map(str::to_owned));
+        if (read as u64) < PART {
+            return Ok(found);
+        }
     }
 }
 
@@ -176,7 +198,13 @@ mod tests {
         other[10] ^= 1;
         text.extend_from_slice(&other);
         let found = find(Cursor::new(text)).expect("read");
-        assert_eq!(found, BTreeSet::from([session, personal, service]), "over the border of what is read at once, and no other");
+        assert_eq!(
+            found,
+            BTreeSet::from([session.clone(), personal, service]),
+            "over the border of what is read at once, and no other"
+        );
+        let wide: Vec<u8> = format!("a\r\n{session}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(find(Cursor::new(wide)).expect("read"), BTreeSet::from([session]));
         assert!(find(Cursor::new(b"pat_".repeat(100))).expect("read").is_empty());
     }
 }

@@ -171,7 +171,7 @@ pub(super) fn time(time: Option<&prost_types::Timestamp>) -> String {
 }
 
 /// Takes a moment that is typed.
-pub(super) fn typed(text: &str) -> Result<jiff::Timestamp, &'static str> {
+pub(super) fn typed_moment(text: &str) -> Result<jiff::Timestamp, &'static str> {
     text.parse().map_err(|_| "must be a moment such as 2030-01-31T00:00:00Z or 2030-01-31T01:00:00+01:00")
 }
 

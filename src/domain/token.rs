@@ -23,7 +23,7 @@ pub enum Bearer {
 }
 
 /// What a token looks like.
-pub const FORM: &str = "one is ses_, pat_ or svc_ and 48 characters, of which the last tell it from chance";
+pub const FORM: &str = "ses_, pat_ or svc_ and 48 characters, of which the last are a checksum";
 
 impl Bearer {
     /// Characters of a token: its prefix, and 36 bytes as base64url.

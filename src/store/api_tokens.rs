@@ -143,9 +143,10 @@ pub async fn by_id(connection: &mut SqliteConnection, id: ApiTokenId) -> Result<
     Ok(read!("where id = ?", id).fetch_optional(connection).await?.map(Into::into))
 }
 
-/// The token of a text's digest, ended or not.
-pub async fn by_digest(connection: &mut SqliteConnection, token: TokenDigest) -> Result<Option<ApiToken>, Error> {
-    Ok(read!("where token = ?", token).fetch_optional(connection).await?.map(Into::into))
+/// Which token has this text, ended or not.
+pub async fn of_token(connection: &mut SqliteConnection, token: TokenDigest) -> Result<Option<ApiTokenId>, Error> {
+    let row = sqlx::query!(r#"select id as "id: ApiTokenId" from api_tokens where token = ?"#, token);
+    Ok(row.fetch_optional(connection).await?.map(|row| row.id))
 }
 
 /// A user's tokens after an id that weren't ended, in the order in which they were made; expired ones too, until they are forgotten.

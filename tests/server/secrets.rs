@@ -154,6 +154,14 @@ async fn live(channel: Channel, by_tls: Channel, directory: &Path, secrets: &mut
     let service = operations.create_service(service).await.unwrap().into_inner().token;
     let service = secrets.keep("a service's token", &service);
     said.extend(told(users.get_account(with(proto::GetAccountRequest { account: "acme".to_owned() }, &service)).await));
+    // found in somebody's log
+    let leaked = |token: String| proto::RevokeTokenRequest {
+        token,
+        request_id: "22222222-2222-4222-8222-222222222222".to_owned(),
+        ..Default::default()
+    };
+    said.extend(told(operations.revoke_token(leaked(format!("{service}x"))).await));
+    said.extend(format!("{:?}", operations.revoke_token(leaked(service)).await.unwrap().into_inner()).into_bytes());
     identity.request_password_reset(proto::RequestPasswordResetRequest { email: ann() }).await.unwrap();
     let reset = secrets.keep("the link of a reset", &mailed(&mails, "ann@acme.test", "Choose a new password"));
     let third = secrets.keep("a third password", "tongs and hammer, they said");

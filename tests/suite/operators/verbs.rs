@@ -269,14 +269,14 @@ async fn leaked_tokens_are_found_in_any_text_ended_and_told_by_whose_they_were()
     let begins = |token: &str| format!("{}…", &token[..12]);
     let unasked = site.operate_on(&text, "token revoke -").await.refused(1);
     assert!(unasked.contains("Revoke 4 tokens?") && unasked.contains("--yes"), "{unasked}");
-    for (flag, remark) in [("--dry-run", "a dry run: nothing was changed"), ("--yes", "")] {
+    for (flag, remark) in [("--dry-run", "user-management: a dry run: nothing was changed\n"), ("--yes", "")] {
         assert_eq!(site.bearer(&personal).await.me().await.expect("it counts").email, ann.email);
         let said = site.operate_on(&text, &format!("token revoke - {flag}")).await;
-        assert!(said.err.contains(remark), "{said:?}");
+        assert_eq!(said.err, remark);
         let table = said.done();
         let line = |token: &str| table.lines().find(|line| line.starts_with(&begins(token))).unwrap_or_else(|| panic!("{table}"));
         assert_eq!(table.lines().count(), 5, "{table}");
-        assert!(line(&personal).contains("tok_") && line(&personal).contains("ann@acme.test  nightly  acme"), "{table}");
+        assert!(line(&personal).contains("tok_") && line(&personal).contains("ann@acme.test  nightly  acme     live"), "{table}");
         assert!(line(&service).contains("svc_") && line(&service).contains("tool"), "{table}");
         assert!(line(&ann.token).contains("sid_") && line(&ann.token).contains("ann@acme.test"), "{table}");
         assert!(line(NOBODYS_TOKEN).contains("none of this server's"), "{table}");
@@ -288,7 +288,13 @@ async fn leaked_tokens_are_found_in_any_text_ended_and_told_by_whose_they_were()
     let again = site.operate_on(&text, "token revoke - --yes --json").await.json();
     let told: Vec<_> = again.iter().map(|told| (&told["token"], &told["apiToken"]["revoked"], &told["user"]["email"])).collect();
     assert!(told.contains(&(&json!(begins(&personal)), &json!(true), &json!("ann@acme.test"))), "{told:?}");
-    assert!(told.contains(&(&json!(begins(NOBODYS_TOKEN)), &json!(null), &json!(null))), "{told:?}");
+    let unknown = again.iter().find(|told| told["token"] == begins(NOBODYS_TOKEN)).expect("told of");
+    assert_eq!(unknown["error"]["reason"], "TOKEN_NOT_FOUND");
+    assert!(again.iter().all(|told| told["wasLive"] != true), "{again:?}");
+    let others = site.operate_on(NOBODYS_TOKEN, "token revoke - --yes").await;
+    assert_eq!((others.code, others.err.as_str()), (Some(3), "user-management: no token in it is this server's\n"), "{others:?}");
+    let mistaken = site.operate(&format!("token revoke {personal} --yes")).await.refused(2);
+    assert!(mistaken.starts_with(&begins(&personal)) && !mistaken.contains(&personal[12..]), "{mistaken}");
     let none = site.operate_on("pat_1234 is none", "token revoke - --yes").await.refused(2);
     assert!(none.starts_with("standard input: holds no token"), "{none}");
     let missing = site.operate("token revoke no-such-file").await.refused(2);
