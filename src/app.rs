@@ -88,6 +88,8 @@ pub struct App {
     retention: Option<Duration>,
     /// Held while the beginning of history is dropped, and by those who read all of it in many steps.
     trimming: tokio::sync::RwLock<()>,
+    /// Held by whoever walks through history for a caller.
+    walking: tokio::sync::Mutex<()>,
     /// When the head of history was logged last.
     head_told: Mutex<Option<Timestamp>>,
 }
@@ -189,6 +191,7 @@ impl App {
             started: clock.now(),
             retention: config.event_retention,
             trimming: tokio::sync::RwLock::default(),
+            walking: tokio::sync::Mutex::default(),
             head_told: Mutex::default(),
             clock,
         }))

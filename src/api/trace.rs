@@ -23,6 +23,15 @@ use crate::domain::clock::Clock;
 use crate::domain::id::TraceId;
 use crate::metrics::{self, Metrics};
 
+/// How long a walk through all of history may take: large ones have millions of events, of which some ten thousand are walked a second.
+const WALK: Duration = Duration::from_hours(1);
+
+/// How long a call may take that has no reason to take longer than `usual`.
+#[must_use]
+pub fn deadline_of(path: &str, usual: Duration) -> Duration {
+    if path == "/circonus.usermanagement.v1.Operations/VerifyEvents" { usual.max(WALK) } else { usual }
+}
+
 /// Puts a [`TraceId`] into the extensions of each request, and ends calls that take too long.
 #[derive(Clone, Debug)]
 pub struct TraceLayer {
@@ -32,7 +41,8 @@ pub struct TraceLayer {
 }
 
 impl TraceLayer {
-    /// A call must be answered within the deadline. For a stream that is its beginning; it may then stay open.
+    /// A call must be answered within the deadline, but for walks through history ([`deadline_of`]). For a stream that is its beginning; it may
+    /// then stay open.
     #[must_use]
     pub const fn new(clock: Clock, deadline: Duration, metrics: Metrics) -> Self {
         Self { clock, deadline, metrics }
@@ -72,10 +82,10 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let trace = TraceId::new(self.clock.now(), random());
         request.extensions_mut().insert(trace);
+        let deadline = deadline_of(request.uri().path(), self.deadline);
         let mut end = EndOfCall::new(request.uri().path(), trace, self.metrics.clone());
         let span = end.span.clone();
         let answer = self.inner.call(request);
-        let deadline = self.deadline;
         let work = async move {
             let response = match tokio::time::timeout(deadline, answer).await {
                 Ok(Ok(response)) => explained(response, trace),
@@ -309,6 +319,27 @@ mod tests {
             assert_eq!(line.lines().count(), 1, "{line}");
             assert!(line.contains(level) && line.contains(status) && line.contains("trace.id=trc_"), "{line}");
             assert!(line.contains(&format!("rpc=\"{}\"", &path[1..])), "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_at_the_deadline_but_a_walk_through_history_may_take_an_hour() {
+        for (rpc, refused) in [("Access/CheckAccess", Some(Code::DeadlineExceeded)), ("Operations/VerifyEvents", None)] {
+            let path = format!("/circonus.usermanagement.v1.{rpc}");
+            assert_eq!(deadline_of(&path, Duration::ZERO), if refused.is_some() { Duration::ZERO } else { WALK });
+            assert_eq!(deadline_of(&path, 2 * WALK), 2 * WALK, "whatever is configured");
+            let inner = tower::service_fn(move |_: Request<Body>| async move {
+                match refused {
+                    Some(_) => std::future::pending().await,
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+                Ok::<_, Infallible>(with_trailers(Code::Ok))
+            });
+            let clock = Clock::set_to(crate::domain::clock::Timestamp::from_micros(0));
+            // there is next to no time
+            let mut service = TraceLayer::new(clock, Duration::ZERO, Metrics::default()).layer(inner);
+            let answer = service.call(Request::builder().uri(path).body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(Status::from_header_map(answer.headers()).map(|status| status.code()), refused, "{rpc}");
         }
     }
 

@@ -193,8 +193,11 @@ impl App {
         Ok(search.page())
     }
 
-    /// Walks all of history and says whether it is whole, also by heads that were kept elsewhere, and then whether the present is as it says.
+    /// Walks all of history and says whether it is whole, also by heads that were kept elsewhere, and then whether the present is as it says. One caller
+    /// after the other.
     pub async fn verify_events(&self, _reader: &Reader, heads: Vec<Head>) -> Result<Verified, Error> {
+        // there are few connections to read with, and everybody's lists need them too
+        let _alone = self.walking.lock().await;
         let _all = self.trimming.read().await;
         let mut connection = self.store.read().await?;
         let walked = self.walked(&mut connection, heads).await?;

@@ -21,6 +21,7 @@ use super::Failure;
 use super::calls::{Call, List};
 use super::offline::Offline;
 use super::refusal::is_lost;
+use crate::api::trace;
 use crate::config::{Config, Flags};
 
 /// Takes calls, wherever the services are.
@@ -97,7 +98,7 @@ impl Server {
     /// Asks for the server's health.
     pub(super) async fn serving(&self) -> Result<bool, Failure> {
         let mut client = HealthClient::new(self.door.clone());
-        let answer = in_time(client.check(HealthCheckRequest::default())).await??;
+        let answer = in_time(PATIENCE, client.check(HealthCheckRequest::default())).await??;
         Ok(answer.get_ref().status() == ServingStatus::Serving)
     }
 
@@ -111,12 +112,13 @@ impl Server {
             let answer = client.unary(tonic::Request::new(request), PathAndQuery::from_static(C::PATH), codec).await?;
             Ok(answer.into_inner())
         };
-        in_time(work).await
+        // a little longer than the server, so that its refusal is what is told
+        in_time(trace::deadline_of(C::PATH, PATIENCE) + PAUSE, work).await
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    tokio::time::timeout(PATIENCE, work).await.map_err(|_| Failure::Silent(PATIENCE.as_secs()))
+async fn in_time<T>(patience: Duration, work: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::time::timeout(patience, work).await.map_err(|_| Failure::Silent(patience.as_secs()))
 }
 
 fn door(socket: &Path) -> Result<Door, Failure> {
