@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::io::Errno;
@@ -188,6 +188,13 @@ fn go_on(left: &mut Vec<OsString>, at: &mut PathBuf, path: &Path) {
     }
     let parts = path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
     left.extend(parts.map(|part| part.as_os_str().to_owned()).collect::<Vec<_>>().into_iter().rev());
+}
+
+/// Opens a file that a deployment brings. What is none, such as a pipe, isn't waited for.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(ErrorKind::InvalidInput, "it is no plain file")) }
 }
 
 /// Judges a file of data, if it is there.

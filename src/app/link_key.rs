@@ -151,7 +151,11 @@ pub(super) fn load(path: &Path, fresh: bool, recorded: Option<[u8; 32]>) -> Resu
 pub fn rotate_file(path: &Path, former: FormerLinks, now: Timestamp) -> Result<LinkKeyState, LinkKeyError> {
     let failed = |error| LinkKeyError::File(path.to_owned(), error);
     let secret = store::random().map_err(|error| failed(std::io::Error::other(error)))?;
-    let keys = file::read(path)?.rotated(secret, now, former.until(now));
+    let found = file::read(path).map_err(|error| match error {
+        LinkKeyError::Missing(_) => failed(std::io::ErrorKind::NotFound.into()),
+        error => error,
+    })?;
+    let keys = found.rotated(secret, now, former.until(now));
     Draft::write(path, &keys).and_then(Draft::put).map_err(failed)?;
     Ok(LinkKeyState { number: keys.current().number(), former_until: former.until(now) })
 }

@@ -96,9 +96,20 @@ pub enum Failure {
     /// The person at the terminal said no.
     #[error("nothing was changed")]
     Declined,
-    /// Nothing of what was looked for is this server's.
-    #[error("no token in it is this server's")]
-    NoneOfOurs,
+    /// Not all tokens were ended.
+    #[error("of {all} tokens, {done} were looked for: do it again for the others")]
+    TokensLeft {
+        /// Those that were ended, or are none of the server's.
+        done: usize,
+        /// All that were found.
+        all: usize,
+        /// What came between.
+        #[source]
+        cause: Box<Failure>,
+    },
+    /// The server knows none of the tokens.
+    #[error("no token in it is known here")]
+    NoneKnown,
     /// What was to be printed can't be written.
     #[error("the output can't be written")]
     Output(#[source] std::io::Error),
@@ -132,7 +143,8 @@ impl Failure {
             // never 0, though nobody reads: something wasn't done
             Self::Partly(_, cause) => cause.as_ref().map_or(1, |cause| cause.code().max(1)),
             Self::Refused(status) | Self::RefusedWithin(status, _) => refusal::exit_code(status),
-            Self::NoneOfOurs => 3,
+            Self::TokensLeft { cause, .. } => cause.code().max(1),
+            Self::NoneKnown => 3,
             Self::Unreachable(..)
             | Self::NoData { .. }
             | Self::Silent(_)
@@ -154,6 +166,7 @@ impl Failure {
                 lines.push(progress.to_string());
                 lines
             }
+            Self::TokensLeft { cause, .. } => [cause.lines(), vec![self.to_string()]].concat(),
             Self::Refused(status) => refusal::lines(status, &[]),
             Self::RefusedWithin(status, places) => some(&refusal::lines(status, places)),
             Self::Output(error) if error.kind() == ErrorKind::BrokenPipe => Vec::new(),

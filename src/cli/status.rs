@@ -37,7 +37,7 @@ struct Found {
     info: proto::GetServerInfoResponse,
     accounts: usize,
     without_admin: usize,
-    /// Those that count.
+    /// Those that weren't revoked.
     services: Vec<proto::Service>,
     history: Option<proto::VerifyEventsResponse>,
     now: i64,
@@ -75,7 +75,7 @@ impl Status {
             info,
             accounts: accounts.len(),
             without_admin: accounts.iter().filter(|account| account.admin_missing && !account.closed).count(),
-            services: services.into_iter().filter(|service| !service.revoked && counts(service, now)).collect(),
+            services: services.into_iter().filter(|service| !service.revoked).collect(),
             history,
             now,
         })
@@ -101,19 +101,33 @@ impl Found {
             .collect()
     }
 
+    fn counts(&self, service: &proto::Service) -> bool {
+        service.expire_time.is_none_or(|expires| self.now < expires.seconds)
+    }
+
     /// The names of services that soon won't count any more, those that were made for a short time only in its second half.
     fn expiring_services(&self) -> Vec<&str> {
         let is_due = |service: &&proto::Service| {
-            service.expire_time.is_some_and(|expires| {
-                let lifetime = service.create_time.map_or(i64::MAX, |created| expires.seconds - created.seconds);
-                expires.seconds - self.now <= EXPIRES_SOON.min(lifetime / 2)
-            })
+            self.counts(service)
+                && service.expire_time.is_some_and(|expires| {
+                    let lifetime = service.create_time.map_or(i64::MAX, |created| expires.seconds - created.seconds);
+                    expires.seconds - self.now <= EXPIRES_SOON.min(lifetime / 2)
+                })
         };
         self.services.iter().filter(is_due).map(|service| service.name.as_str()).collect()
     }
 
+    /// The names of services that expired while somebody was on a holiday.
+    fn expired_services(&self) -> Vec<&str> {
+        let lately = |service: &&proto::Service| {
+            !self.counts(service) && service.expire_time.is_some_and(|expires| self.now - expires.seconds < EXPIRES_SOON)
+        };
+        self.services.iter().filter(lately).map(|service| service.name.as_str()).collect()
+    }
+
     fn rows(&self) -> Vec<(&'static str, String)> {
         let Self { info, .. } = self;
+        let services = self.services.iter().filter(|service| self.counts(service)).count();
         let queue = self.queue();
         let revision = info.revision.clone().unwrap_or_default();
         let mut version = info.version.clone();
@@ -134,7 +148,7 @@ impl Found {
             ("data", info.data_dir.clone()),
             ("listens on", info.listeners.join(", ")),
             ("accounts", format!("{}, {} without an admin", self.accounts, self.without_admin)),
-            ("services", self.services.len().to_string()),
+            ("services", services.to_string()),
             ("mail", mail),
             ("mail fault", queue.last_fault),
         ];
@@ -165,14 +179,16 @@ impl Found {
                 _ => {}
             }
         }
-        let expiring = self.expiring_services();
-        if !expiring.is_empty() {
-            let more = expiring.len().saturating_sub(NAMED);
-            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-            let names = expiring.get(..NAMED).unwrap_or(&expiring).join(", ");
-            lines.push(format!(
-                "services that soon expire, {names}{more}: make others by other names, then `service revoke` these"
-            ));
+        for (what, names, advice) in [
+            ("that soon expire", self.expiring_services(), "make others by other names, then `service revoke` these"),
+            ("that expired lately", self.expired_services(), "`service revoke` those that nobody needs"),
+        ] {
+            if !names.is_empty() {
+                let more = names.len().saturating_sub(NAMED);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                let names = names.get(..NAMED).unwrap_or(&names).join(", ");
+                lines.push(format!("services {what}, {names}{more}: {advice}; `service list` has their ids"));
+            }
         }
         if let Some(tls) = self.info.tls.as_ref().filter(|tls| !tls.last_fault.is_empty()) {
             lines.push(format!("certificates weren't loaded anew, the old ones are in use: {}", tls.last_fault));
@@ -189,16 +205,13 @@ impl Found {
             "server": screen::value(&self.info)?,
             "accounts": self.accounts,
             "accountsWithoutAdmin": self.without_admin,
-            "services": self.services.len(),
+            "services": self.services.iter().filter(|service| self.counts(service)).count(),
             "servicesExpiring": self.expiring_services(),
+            "servicesExpired": self.expired_services(),
             "history": self.history.as_ref().map(screen::value).transpose()?,
             "attention": attention,
         }))
     }
-}
-
-fn counts(service: &proto::Service, now: i64) -> bool {
-    service.expire_time.is_none_or(|expires| now < expires.seconds)
 }
 
 fn certificates(tls: &proto::TlsState) -> String {
@@ -214,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_are_told_of_before_they_expire_but_not_for_all_of_a_short_life() {
+    fn services_are_told_of_before_and_after_they_expire_but_not_for_all_of_a_short_life() {
         const NOW: i64 = 100_000_000;
         let service = |name: &str, age: i64, left: Option<i64>| proto::Service {
             name: name.to_owned(),
@@ -222,8 +235,6 @@ mod tests {
             expire_time: left.map(|left| prost_types::Timestamp { seconds: NOW + left, nanos: 0 }),
             ..Default::default()
         };
-        assert!(counts(&service("ever", 1, None), NOW) && counts(&service("yet", 1, Some(1)), NOW));
-        assert!(!counts(&service("over", 1, Some(0)), NOW));
         let mut found = Found {
             serving: true,
             info: proto::GetServerInfoResponse::default(),
@@ -233,15 +244,19 @@ mod tests {
                 service("ever", 1, None),
                 service("later", NOW, Some(EXPIRES_SOON + 1)),
                 service("brief", 86_400, Some(86_401)),
+                service("forgotten", NOW, Some(-EXPIRES_SOON)),
             ],
             history: None,
             now: NOW,
         };
         assert_eq!(found.attention(), Vec::<String>::new());
         found.services.push(service("brief-and-old", 86_400, Some(86_400)));
-        assert_eq!(found.expiring_services(), ["brief-and-old"]);
+        found.services.extend([service("just-over", NOW, Some(0)), service("over", NOW, Some(1 - EXPIRES_SOON))]);
+        assert_eq!((found.expiring_services(), found.expired_services()), (vec!["brief-and-old"], vec!["just-over", "over"]));
+        assert!(found.rows().contains(&("services", "4".to_owned())), "those that count");
         found.services.extend((1..=5).map(|number| service(&format!("tool-{number}"), NOW, Some(EXPIRES_SOON / number))));
         let told = found.attention();
-        assert!(told[0].contains(", brief-and-old, tool-1, tool-2, tool-3, tool-4 and 1 more: ") && told.len() == 1, "{told:?}");
+        assert!(told[0].contains(", brief-and-old, tool-1, tool-2, tool-3, tool-4 and 1 more: "), "{told:?}");
+        assert!(told[1].starts_with("services that expired lately, just-over, over: ") && told.len() == 2, "{told:?}");
     }
 }

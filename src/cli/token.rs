@@ -42,7 +42,7 @@ pub(super) enum Verb {
     },
 }
 
-/// A token by its beginning, and what it was; none of one that isn't this server's.
+/// A token by its beginning, and what it was; none of one that the server doesn't know.
 struct Found {
     token: String,
     answer: Option<RevokeTokenResponse>,
@@ -54,7 +54,7 @@ const COLUMNS: &[Column<Found>] = &[
         Some(Credential::Session(session)) => session.clone(),
         Some(Credential::ApiToken(token)) => token.id.clone(),
         Some(Credential::Service(service)) => service.id.clone(),
-        None => "none of this server's".to_owned(),
+        None => "not known here".to_owned(),
     }),
     ("OF", |found| match found.credential() {
         Some(Credential::Service(service)) => service.name.clone(),
@@ -94,21 +94,33 @@ impl Verb {
             rehearsal.dry_run,
             &format!("Revoke {}? What calls with them is refused from then on.", counted(tokens.len())),
         )?;
-        let mut table = Table::new(COLUMNS);
-        let mut ours = 0;
+        let all = tokens.len();
+        let (mut found, mut cut_short) = (Vec::new(), None);
         for token in tokens {
             let begins = beginning(&token);
             let request = proto::RevokeTokenRequest { token, request_id: request_id(), validate_only: rehearsal.dry_run };
             let answer = match console.call(request).await {
                 Ok(answer) => Some(answer),
                 Err(Failure::Refused(status)) if status.code() == Code::NotFound => None,
-                Err(failure) => return Err(failure),
+                Err(failure) => {
+                    cut_short = Some(Box::new(failure));
+                    break;
+                }
             };
-            ours += usize::from(answer.is_some());
-            show(console, &mut table, &Found { token: begins, answer })?;
+            found.push(Found { token: begins, answer });
         }
+        // only now: whoever reads may go away, or the disk be full, and no token is to live on for that
+        let shown = show(console, &found);
+        let live = found.iter().filter(|found| found.answer.as_ref().is_some_and(|answer| answer.was_live)).count();
+        let unknown = found.iter().filter(|found| found.answer.is_none()).count();
+        let ended = if rehearsal.dry_run { "would end" } else { "ended" };
+        note(&format!("{live} {ended}, {} had ended before, {unknown} not known here", found.len() - live - unknown));
         rehearsal.remark();
-        if ours > 0 { Ok(()) } else { Err(Failure::NoneOfOurs) }
+        match cut_short {
+            Some(cause) => Err(Failure::TokensLeft { done: found.len(), all, cause }),
+            None if unknown == all => Err(Failure::NoneKnown),
+            None => shown,
+        }
     }
 }
 
@@ -123,19 +135,20 @@ fn counted(tokens: usize) -> String {
     if tokens == 1 { "1 token".to_owned() } else { format!("{tokens} tokens") }
 }
 
-/// Shows each as soon as it is done.
-fn show(console: &mut Console, table: &mut Table<Found>, found: &Found) -> Result<(), Failure> {
-    if console.screen.json {
-        let mut object = match &found.answer {
+fn show(console: &mut Console, found: &[Found]) -> Result<(), Failure> {
+    if !console.screen.json {
+        Table::new(COLUMNS).write(&mut console.screen, found)?;
+        return console.screen.flush();
+    }
+    for Found { token, answer } in found {
+        let mut object = match answer {
             Some(answer) => screen::value(answer)?,
             None => serde_json::json!({ "error": { "reason": "TOKEN_NOT_FOUND" } }),
         };
         if let Some(fields) = object.as_object_mut() {
-            fields.insert("token".to_owned(), found.token.as_str().into());
+            fields.insert("token".to_owned(), token.as_str().into());
         }
         console.screen.line(&object.to_string())?;
-    } else {
-        table.write(&mut console.screen, std::slice::from_ref(found))?;
     }
     console.screen.flush()
 }

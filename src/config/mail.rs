@@ -1,6 +1,5 @@
 //! How mail leaves: one transport, with its settings.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -223,7 +222,7 @@ const LONGEST_PASSWORD: u64 = 4096;
 fn read_password(settings: &mut Settings, file: &Path, owners: &[u32]) -> Option<SecretString> {
     let mut text = String::new();
     let mut flaw = None;
-    let read = File::open(file).and_then(|file| {
+    let read = ownership::open_file(file).and_then(|file| {
         flaw = ownership::check_secret(&file, owners).err();
         file.take(LONGEST_PASSWORD + 1).read_to_string(&mut text)
     });

@@ -41,7 +41,7 @@ impl Overrides {
             }
             let Some(key) = parse(&name) else { return Err(TemplateError::Unknown(path)) };
             let unreadable = |source| TemplateError::File { path: path.clone(), source };
-            let mut file = fs::File::open(&path).map_err(unreadable)?;
+            let mut file = ownership::open_file(&path).map_err(unreadable)?;
             trusted(&path, &file)?;
             let mut text = String::new();
             file.read_to_string(&mut text).map_err(unreadable)?;

@@ -54,7 +54,7 @@ fn load_of(files: &TlsFiles, owners: &[u32]) -> Result<Loaded, TlsError> {
     ownership::check_secret(&key, &[]).map_err(|flaw| refused(&files.key, &format!("it {flaw}")))?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key, key)?).map_err(|error| match error {
         pem::Error::NoItemsFound => refused(&files.key, &"there is no private key in it, or it is encrypted"),
-        error => refused(&files.key, &format!("it isn't PEM: {error}")),
+        error => refused(&files.key, &fault(&error)),
     })?;
     let soonest = |path: &Path, chain: &[CertificateDer<'_>]| {
         let times = chain.iter().map(|certificate| expires(certificate)).collect::<Option<Vec<_>>>();
@@ -110,7 +110,7 @@ fn certificates(path: &Path, owners: &[u32]) -> Result<Vec<CertificateDer<'stati
     match certificates {
         Ok(certificates) if certificates.is_empty() => Err(refused(path, &"there is no certificate in it")),
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(refused(path, &format!("it isn't PEM: {error}"))),
+        Err(error) => Err(refused(path, &fault(&error))),
     }
 }
 
@@ -118,13 +118,22 @@ fn certificates(path: &Path, owners: &[u32]) -> Result<Vec<CertificateDer<'stati
 const LARGEST: u64 = 1024 * 1024;
 
 fn open(path: &Path) -> Result<File, TlsError> {
-    File::open(path).map_err(|error| refused(path, &error))
+    ownership::open_file(path).map_err(|error| refused(path, &error))
 }
 
 fn read(path: &Path, file: File) -> Result<Vec<u8>, TlsError> {
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| refused(path, &error))?;
     if bytes.len() as u64 > LARGEST { Err(refused(path, &"it is larger than 1 MiB")) } else { Ok(bytes) }
+}
+
+/// Why PEM can't be read.
+fn fault(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "it is cut off: what it begins has no end".to_owned(),
+        pem::Error::Base64Decode(_) => "what is in it is no base64, or is encrypted".to_owned(),
+        error => format!("it isn't PEM: {error}"),
+    }
 }
 
 fn refused(path: &Path, what: &dyn std::fmt::Display) -> TlsError {

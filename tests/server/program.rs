@@ -188,6 +188,10 @@ fn what_others_could_read_or_bend_is_told_by_check_config_as_at_the_start() {
     std::fs::write(&key, "junk").unwrap();
     refused("user-management-data/link.key", 0o600, "must hold a number and 64 hexadecimal digits");
     std::fs::remove_file(&key).unwrap();
+    // nobody writes into it, so reading would wait for ever
+    rustix::fs::mknodat(rustix::fs::CWD, &key, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();
+    refused("user-management-data/link.key", 0o600, "it is no plain file");
+    std::fs::remove_file(&key).unwrap();
     let output = program(directory.path()).arg("check-config").output().unwrap();
     assert!(output.status.code() == Some(1) && said(&output).contains("is missing beside an existing database"), "{output:?}");
     std::fs::write(&key, right).unwrap();

@@ -155,10 +155,11 @@ fn a_file_that_is_of_no_use_is_named() {
         ("key.pem", issue(&authority, None).1, "it isn't the key of the certificate"),
         ("ca.pem", pem("CERTIFICATE", "AAAA"), "a certificate in it can't be read"),
         ("ca.pem", String::new(), "there is no certificate in it"),
-        ("key.pem", pem("PRIVATE KEY", "!!!!"), "it isn't PEM: "),
+        ("key.pem", pem("PRIVATE KEY", "!!!!"), "what is in it is no base64, or is encrypted"),
+        ("key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n".to_owned(), "it is cut off: what it begins has no end"),
         ("key.pem", pem("ENCRYPTED PRIVATE KEY", "AAAA"), "there is no private key in it, or it is encrypted"),
         ("key.pem", "junk".to_owned(), "there is no private key in it, or it is encrypted"),
-        ("cert.pem", pem("CERTIFICATE", "!!!!"), "it isn't PEM: "),
+        ("cert.pem", pem("CERTIFICATE", "!!!!"), "what is in it is no base64, or is encrypted"),
         ("cert.pem", "junk".to_owned(), "there is no certificate in it"),
     ] {
         std::fs::write(directory.path().join(name), text).unwrap();

@@ -55,7 +55,7 @@ pub(super) fn read_of(path: &Path, owners: &[u32]) -> Result<LinkKeys, LinkKeyEr
         ErrorKind::NotFound => LinkKeyError::Missing(path.to_owned()),
         _ => LinkKeyError::File(path.to_owned(), error),
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = ownership::open_file(path).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
     if !owners.is_empty() && !owners.contains(&found.uid()) {
         return Err(LinkKeyError::Foreign(path.to_owned()));

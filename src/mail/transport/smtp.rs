@@ -5,7 +5,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::fs::File;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::Path;
@@ -241,7 +240,7 @@ fn tls(host: &str, ca_file: Option<&Path>, owners: &[u32]) -> Result<TlsParamete
 
 fn certificates(path: &Path, owners: &[u32]) -> Result<Vec<Vec<u8>>, OpenError> {
     let unreadable = |source| OpenError::CaFile { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = ownership::open_file(path).map_err(unreadable)?;
     ownership::check_trusted(&file, owners).map_err(|flaw| OpenError::Untrusted { path: path.to_owned(), flaw })?;
     let mut pem = Vec::new();
     file.read_to_end(&mut pem).map_err(unreadable)?;
