@@ -263,13 +263,20 @@ impl App {
     }
 }
 
-/// Says whether the data that is there is safe, and whether mail can be rendered and sent as configured. Makes nothing and talks to nobody.
-pub fn check(config: &Config) -> Result<(), StartError> {
-    DataDir::check(&config.data_dir)?;
+/// Says what is wrong with the data that is there and the link key, and why mail can't be rendered or sent as configured. Makes nothing and talks to
+/// nobody.
+#[must_use]
+pub fn check(config: &Config) -> Vec<StartError> {
     let owners = ownership::trusted_by(&config.data_dir);
-    link_key::check(&config.link_key_file, &owners, DataDir::holds_data(&config.data_dir))?;
-    renderer(config)?;
-    Transport::check(&config.mail.transport, &owners).map_err(|error| StartError::Mail(chain(&error)))
+    let key = link_key::check(&config.link_key_file, &owners, DataDir::holds_data(&config.data_dir));
+    let transport = Transport::check(&config.mail.transport, &owners);
+    let all = [
+        DataDir::check(&config.data_dir).map_err(StartError::from),
+        key.map_err(StartError::from),
+        renderer(config).map(drop),
+        transport.map_err(|error| StartError::Mail(chain(&error))),
+    ];
+    all.into_iter().filter_map(Result::err).collect()
 }
 
 fn renderer(config: &Config) -> Result<Renderer, StartError> {

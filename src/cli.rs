@@ -273,9 +273,9 @@ impl Operation {
 /// Reads the configuration and the files that it names, and tells what counts.
 fn check_config(flags: &Flags) -> Result<String, Failure> {
     let (config, explanation) = Config::explain(flags, std::env::vars_os())?;
-    app::check(&config).map_err(ServeError::from)?;
-    server::check(&config)?;
-    Ok(explanation)
+    let files = app::check(&config).into_iter().map(|error| ServeError::from(error).into());
+    let faults: Vec<Failure> = files.chain(server::check(&config).into_iter().map(Failure::from)).collect();
+    if faults.is_empty() { Ok(explanation) } else { Err(Failure::Several(faults)) }
 }
 
 #[cfg(test)]

@@ -177,13 +177,15 @@ pub(crate) fn listen(address: SocketAddr) -> Result<(std::net::TcpListener, Sock
     listener::tcp(address)
 }
 
-/// Says whether the files that a server would need are usable, without listening.
-pub fn check(config: &Config) -> Result<(), ServerError> {
+/// Says what is wrong with the files that a server would need, without listening.
+#[must_use]
+pub fn check(config: &Config) -> Vec<ServerError> {
     let owner = ownership::of_site(&config.data_dir);
-    listener::check_operators(&config.grpc.socket, owner)?;
-    config.grpc.tools_socket.as_deref().map_or(Ok(()), |path| listener::check_tools(path, owner))?;
     let owners = ownership::trusted_by(&config.data_dir);
-    Ok(config.grpc.tls.as_ref().map_or(Ok(()), |files| tls::check(files, &owners))?)
+    let operators = listener::check_operators(&config.grpc.socket, owner);
+    let tools = config.grpc.tools_socket.as_deref().map(|path| listener::check_tools(path, owner));
+    let tls = config.grpc.tls.as_ref().map(|files| tls::check(files, &owners).map_err(ServerError::from));
+    [Some(operators), tools, tls].into_iter().flatten().filter_map(Result::err).collect()
 }
 
 /// Tells systemd, if it asked.

@@ -50,6 +50,9 @@ pub enum Failure {
     /// Not all of many was done.
     #[error("{0}")]
     Partly(Progress, #[source] Option<Box<Failure>>),
+    /// More than one of these, or one.
+    #[error("it can't start")]
+    Several(Vec<Failure>),
     /// No server answers on the socket.
     #[error("no server answers on {}", .0.display())]
     Unreachable(PathBuf, #[source] std::io::Error),
@@ -143,6 +146,7 @@ impl Failure {
             // never 0, though nobody reads: something wasn't done
             Self::Partly(_, cause) => cause.as_ref().map_or(1, |cause| cause.code().max(1)),
             Self::Refused(status) | Self::RefusedWithin(status, _) => refusal::exit_code(status),
+            Self::Several(all) => all.iter().map(Self::code).max().unwrap_or(1),
             Self::TokensLeft { cause, .. } => cause.code().max(1),
             Self::NoneKnown => 3,
             Self::Unreachable(..)
@@ -166,6 +170,7 @@ impl Failure {
                 lines.push(progress.to_string());
                 lines
             }
+            Self::Several(all) => all.iter().flat_map(Self::lines).collect(),
             Self::TokensLeft { cause, .. } => [cause.lines(), vec![self.to_string()]].concat(),
             Self::Refused(status) => refusal::lines(status, &[]),
             Self::RefusedWithin(status, places) => some(&refusal::lines(status, places)),

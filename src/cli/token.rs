@@ -109,6 +109,10 @@ impl Verb {
             };
             found.push(Found { token: begins, answer });
         }
+        let cut_short = match cut_short {
+            Some(cause) if found.is_empty() => return Err(*cause),
+            later => later,
+        };
         // only now: whoever reads may go away, or the disk be full, and no token is to live on for that
         let shown = show(console, &found);
         let live = found.iter().filter(|found| found.answer.as_ref().is_some_and(|answer| answer.was_live)).count();
@@ -157,8 +161,7 @@ fn show(console: &mut Console, found: &[Found]) -> Result<(), Failure> {
 fn tokens_in(path: &Path) -> Result<BTreeSet<String>, Failure> {
     let is_stdin = path == Path::new("-");
     if let Some(token) = find(path.as_os_str().as_encoded_bytes())?.first() {
-        let what =
-            "is a token and no file; what calls this was seen by everybody on the host, so end it: give it on standard input";
+        let what = "is a token and no file: everybody on this host could see it, so it has leaked now; give it on standard input";
         return Err(Failure::Input(vec![format!("{} {what}", beginning(token))]));
     }
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };

@@ -76,7 +76,7 @@ async fn a_directory_that_others_could_bend_is_refused() {
     for below in [open.join("link/real"), open.join("link/new"), open.join("new")] {
         let said = refusal(&below).await;
         assert!(said.ends_with("open, which everybody may write and which isn't sticky; make that one 0755 or 1777"), "{said}");
-        let checked = user_management::app::check(&config(&below)).expect_err("refused");
+        let checked = user_management::app::check(&config(&below)).swap_remove(0);
         assert_eq!(chain(&checked).replace(&below.display().to_string(), "DATA"), said);
     }
     assert!(!open.join("new").exists() && !root.path().join("new").exists());
@@ -191,7 +191,7 @@ async fn templates_a_relays_authorities_and_a_program_that_others_could_write_ar
                 }
                 Err(error) => Some(chain(&error)),
             };
-            [started, user_management::app::check(config).err().map(|error| chain(&error))]
+            [started, user_management::app::check(config).first().map(|error| chain(error))]
         };
         assert_eq!(refusals().await, [None, None], "{}", path.display());
         for more in [0o020, 0o002] {
@@ -296,11 +296,11 @@ async fn a_first_start_that_can_not_make_the_key_leaves_no_data_that_would_seem_
     let open = async || App::open(&config, Clock::set_to(BEGINNING), Tuning::default()).await;
     let refused = open().await.map(drop).expect_err("there is no place for the key").to_string();
     assert!(refused.ends_with("keys/link.key can't be used"), "{refused}");
-    user_management::app::check(&config).unwrap_or_else(|error| panic!("it gets its key at the first start: {error}"));
+    assert!(user_management::app::check(&config).is_empty(), "it gets its key at the first start");
     std::fs::create_dir(&keys).expect("made");
     open().await.unwrap_or_else(|error| panic!("{error}")).close().await;
     std::fs::remove_file(keys.join("link.key")).expect("removed");
-    let lost = user_management::app::check(&config).expect_err("its key was lost").to_string();
+    let lost = user_management::app::check(&config).swap_remove(0).to_string();
     assert!(lost.contains("is missing beside an existing database"), "{lost}");
 }
 
