@@ -29,8 +29,8 @@ pub(super) enum Verb {
     /// End every token that stands in a text, and say whose each was
     ///
     /// Sessions', personal and services' tokens are known by their form and checksum, whatever stands around them; not where the text is
-    /// compressed or encoded. Those that aren't this server's are told, and hinder no other; where none is, the exit status is 3. No token is
-    /// printed: each is named by its beginning. Links in mails are ended by what they are for, or all by rotate-link-key --now.
+    /// compressed or encoded. Those that the server doesn't know are told, and hinder no other; where it knows none, the exit status is 3. No
+    /// token is printed: each is named by its beginning. Links in mails end with what they are for, or all by rotate-link-key --now.
     #[command(after_help = REVOKING)]
     Revoke {
         /// The file with the text, or - for standard input
