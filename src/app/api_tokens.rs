@@ -107,7 +107,7 @@ impl App {
                     let found = api_tokens::by_id(tx.sql(), id).await?;
                     // somebody else's is like one that isn't there
                     let found = found.filter(|found| found.user == person.signed_in.user);
-                    end(tx, &directory, &found.ok_or(Error::AccessDenied(Takes::Oneself))?).await
+                    end(tx, &directory, &found.ok_or(Error::AccessDenied(Takes::Oneself))?).await.map(drop)
                 })
                 .await?;
                 load(tx, id).await

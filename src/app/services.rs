@@ -98,7 +98,7 @@ impl App {
         self.store
             .write(operator.origin(), async move |tx| {
                 operator.confirm(tx).await?;
-                once(tx, &terms, async |tx| end(tx, id).await).await?;
+                once(tx, &terms, async |tx| end(tx, id).await.map(drop)).await?;
                 load(tx, id).await
             })
             .await

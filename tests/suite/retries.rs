@@ -126,6 +126,27 @@ async fn a_retry_of_what_an_older_release_did_is_answered_with_what_it_kept() {
 }
 
 #[tokio::test]
+async fn what_an_older_release_revoked_is_answered_though_it_kept_nothing_of_it() {
+    let site = Site::start().await;
+    site.account(ACME).await;
+    let ann = site.member(ACME, "ann@acme.test", Privilege::Admin, &[]).await;
+    site.api_token(&ann, ACME, None).await;
+    site.service("tool", &["users.read"], "").await;
+    let (mut operator, mut as_ann) = (site.operator().await, site.bearer(&ann.token).await);
+    let services = operator.operations.list_services(proto::ListServicesRequest::default()).await.expect("the operator may");
+    let service = services.into_inner().services[0].id.clone();
+    let service = proto::RevokeServiceRequest { service, request_id: ID.to_owned(), ..Default::default() };
+    let tokens = as_ann.identity.list_api_tokens(proto::ListApiTokensRequest::default()).await.expect("hers").into_inner();
+    let api_token = tokens.api_tokens[0].id.clone();
+    let api_token = proto::RevokeApiTokenRequest { api_token, request_id: ID.to_owned(), ..Default::default() };
+    let ended = operator.operations.revoke_service(service.clone()).await.expect("ended").into_inner();
+    let hers = as_ann.identity.revoke_api_token(api_token.clone()).await.expect("ended").into_inner();
+    site.underneath("update requests set outcome = 'null' where rpc in ('RevokeService', 'RevokeApiToken')").await;
+    assert_eq!(operator.operations.revoke_service(service).await.expect("replayed").into_inner(), ended);
+    assert_eq!(as_ann.identity.revoke_api_token(api_token).await.expect("replayed").into_inner(), hers);
+}
+
+#[tokio::test]
 async fn a_used_id_with_other_content_is_refused_and_names_the_field() {
     let site = Site::start().await;
     site.account(ACME).await;
