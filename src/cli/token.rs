@@ -11,7 +11,7 @@ use tonic::Code;
 use super::confirm::Confirmation;
 use super::console::Console;
 use super::screen::{self, Column, Table, note};
-use super::words::request_id;
+use super::words::{request_id, time};
 use super::{Failure, Rehearsal};
 use crate::domain::token::{Bearer, FORM};
 use crate::proto::revoke_token_response::Credential;
@@ -73,6 +73,10 @@ const COLUMNS: &[Column<Found>] = &[
         Some(answer) if answer.was_live => "live".to_owned(),
         Some(_) => "over".to_owned(),
         None => String::new(),
+    }),
+    ("LAST USED", |found| match found.credential() {
+        Some(Credential::ApiToken(token)) => time(token.last_used_time.as_ref()),
+        _ => String::new(),
     }),
 ];
 

@@ -278,7 +278,11 @@ async fn leaked_tokens_are_found_in_any_text_ended_and_told_by_whose_they_were()
         let table = said.done();
         let line = |token: &str| table.lines().find(|line| line.starts_with(&begins(token))).unwrap_or_else(|| panic!("{table}"));
         assert_eq!(table.lines().count(), 5, "{table}");
-        assert!(line(&personal).contains("tok_") && line(&personal).contains("ann@acme.test  nightly  acme     live"), "{table}");
+        assert!(
+            line(&personal).contains("tok_")
+                && line(&personal).contains("ann@acme.test  nightly  acme     live  2026-11-24T12:00:00Z"),
+            "{table}"
+        );
         assert!(line(&service).contains("svc_") && line(&service).contains("tool"), "{table}");
         assert!(line(&ann.token).contains("sid_") && line(&ann.token).contains("ann@acme.test"), "{table}");
         assert!(line(NOBODYS_TOKEN).contains("not known here"), "{table}");
