@@ -241,6 +241,17 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_are_left_are_counted_behind_why_and_several_faults_are_all_told() {
+        let left = Failure::TokensLeft { done: 2, all: 5, cause: Box::new(Failure::Silent(120)) };
+        assert_eq!(left.lines()[1..], ["of 5 tokens, 2 were looked for: do it again for the others"]);
+        assert_eq!((left.lines()[0].clone(), left.code()), (Failure::Silent(120).lines()[0].clone(), 4));
+        let gone = Failure::Output(ErrorKind::BrokenPipe.into());
+        assert_eq!(Failure::TokensLeft { done: 2, all: 5, cause: Box::new(gone) }.code(), 1);
+        let several = Failure::Several(vec![Failure::Usage("one"), Failure::from(std::io::Error::from(ErrorKind::NotFound))]);
+        assert_eq!((several.lines().len(), several.code()), (2, 2));
+    }
+
+    #[test]
     fn what_ended_halfway_is_never_told_as_done() {
         let halfway = Progress { all: 2500, known: 1000, refused: 3 };
         let gone = Failure::Output(ErrorKind::BrokenPipe.into());
