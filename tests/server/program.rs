@@ -193,12 +193,14 @@ fn what_others_could_read_or_bend_is_told_by_check_config_as_at_the_start() {
     std::fs::remove_file(&key).unwrap();
     std::fs::write(directory.path().join("none.pem"), "").unwrap();
     set("none.pem", 0o600);
-    let tls = [("CERTIFICATE", "none.pem"), ("KEY", "none.pem")];
-    let tls = tls.map(|(key, value)| (format!("USER_MANAGEMENT_GRPC__TLS__{key}"), value));
-    let output = program(directory.path()).arg("check-config").envs(tls).output().unwrap();
+    let files = [("GRPC__TLS__CERTIFICATE", "none.pem"), ("GRPC__TLS__KEY", "none.pem"), ("MAIL__TEMPLATES", "nowhere")];
+    let files = files.map(|(key, value)| (format!("USER_MANAGEMENT_{key}"), value));
+    let output = program(directory.path()).arg("check-config").envs(files).output().unwrap();
     let all = said(&output);
-    assert!(output.status.code() == Some(1) && all.lines().count() == 2, "{all}");
-    assert!(all.contains("link.key is missing") && all.contains("can't use none.pem for TLS"), "{all}");
+    assert!(output.status.code() == Some(1) && all.lines().count() == 3, "{all}");
+    for fault in ["link.key is missing", "mail: the template directory nowhere", "can't use none.pem for TLS"] {
+        assert!(all.contains(fault), "{all}");
+    }
     // nobody writes into it, so reading would wait for ever
     rustix::fs::mknodat(rustix::fs::CWD, &key, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).unwrap();
     refused("user-management-data/link.key", 0o600, "it is no plain file");
