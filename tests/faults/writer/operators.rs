@@ -171,7 +171,8 @@ impl Writer {
         let Some(service) = revoked else { return self.create_service(request_id).await };
         let (token, counts) = self.region.services.get_mut(&service).expect("a service");
         *counts = false;
-        if self.dice.once_in(2) {
+        // where the first answer was lost, nobody has the token
+        if !token.is_empty() && self.dice.once_in(2) {
             let request = proto::RevokeTokenRequest { token: token.clone(), request_id, ..Default::default() };
             let asked = ask!(&self.tally, &self.operator, operations.revoke_token, request.clone());
             self.hold(&request, asked, Ok(()));
